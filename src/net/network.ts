@@ -1,0 +1,135 @@
+/**
+ * The seam between the messenger and a runtime: four small interfaces made of web types. There is one adapter per runtime
+ * (`deno.ts`, `bun.ts`, `node.ts`) and one in memory; any object of this shape will do as the `network` of a Messenger.
+ *
+ * Every adapter keeps the promises written here, and one conformance suite holds all of them to it.
+ *
+ * @module
+ */
+
+/** A TCP endpoint. */
+export interface TcpAddress {
+  /** The kind of address. */
+  readonly transport: "tcp";
+  /** An IPv4 or IPv6 address in text, without brackets: `"127.0.0.1"`, `"::1"`. */
+  readonly hostname: string;
+  /** 0 to 65535; 0 asks {@linkcode Network.listen} for any free port. */
+  readonly port: number;
+}
+
+/** A Unix-domain stream socket. */
+export interface UnixAddress {
+  /** The kind of address. */
+  readonly transport: "unix";
+  /** The socket's path in the file system; empty for the end that dialled, which has none. */
+  readonly path: string;
+}
+
+/** Where a socket is. */
+export type SocketAddress = TcpAddress | UnixAddress;
+
+/** Room for TLS: certificates and names. No adapter takes it yet; each rejects it with the code `not_supported`. */
+export interface TlsOptions {
+  /** The name that the server's certificate must carry. */
+  readonly serverName?: string;
+}
+
+/** Options of {@linkcode Network.connect}. */
+export interface ConnectOptions {
+  /** Gives the attempt up: it then rejects with the signal's reason, and a socket that arrives late is closed unseen. */
+  readonly signal?: AbortSignal;
+  /**
+   * Sends small writes at once instead of waiting to fill a packet (`TCP_NODELAY`).
+   *
+   * @default {true}
+   */
+  readonly noDelay?: boolean;
+  /** Wraps the connection in TLS. */
+  readonly tls?: TlsOptions;
+}
+
+/** Options of {@linkcode Network.listen}. */
+export interface ListenOptions {
+  /**
+   * Connections that the operating system may hold ready before they are accepted. A runtime that does not let one
+   * choose ignores it.
+   *
+   * @default {512}
+   */
+  readonly backlog?: number;
+  /**
+   * `TCP_NODELAY` on accepted sockets.
+   *
+   * @default {true}
+   */
+  readonly noDelay?: boolean;
+  /** Wraps accepted connections in TLS. */
+  readonly tls?: TlsOptions;
+}
+
+/**
+ * A connected byte stream in both directions.
+ *
+ * The two directions are independent: the end of one leaves the other open. Both ends of a socket's life are explicit:
+ * a clean one (`readable` ended and `writable` closed) and a hard one ({@linkcode Socket.abort}).
+ */
+export interface Socket {
+  /**
+   * The bytes that arrive. A chunk is never empty, and belongs to whoever read it: the adapter does not touch it again. Little is
+   * read ahead (at most about 512 KiB): a reader that stops reading makes the other end's writes wait. The stream closes when the peer ends
+   * its side, and errors with a `NetworkError` when the connection breaks. Cancelling it drops what has not been
+   * read and leaves `writable` open.
+   */
+  readonly readable: ReadableStream<Uint8Array>;
+  /**
+   * The bytes to send. A write settles when the operating system has taken all of its chunk; until then the chunk belongs to the stream and
+   * must not be changed. `close()` sends what is queued, then ends this direction only. A write on a
+   * broken connection rejects with a `NetworkError`. Aborting the stream is {@linkcode Socket.abort}.
+   */
+  readonly writable: WritableStream<Uint8Array>;
+  /** This end. */
+  readonly localAddress: SocketAddress;
+  /** The other end, as the operating system names it. */
+  readonly remoteAddress: SocketAddress;
+  /** Fulfils once both directions have ended and the operating system's socket is released. It never rejects. */
+  readonly closed: Promise<void>;
+  /**
+   * Ends both directions at once and drops what has not been sent. Pending and later reads and writes reject with `reason`. Calling it again, or
+   * after the socket has closed by itself, does nothing.
+   */
+  abort(reason?: unknown): void;
+}
+
+/** A listening socket: iterate it to accept connections. */
+export interface Listener extends AsyncIterable<Socket>, AsyncDisposable {
+  /** Where it listens, with the port that was chosen. */
+  readonly address: SocketAddress;
+  /**
+   * Stops listening; a pending iteration ends, and connections that were never handed out are aborted. Sockets handed out
+   * earlier stay open. Fulfils when the port (or path) is free again. Calling it again does nothing.
+   */
+  close(): Promise<void>;
+}
+
+/** A way to open sockets. */
+export interface Network {
+  /** The adapter's name, for messages to people: `"deno"`, `"bun"`, `"node"`, `"memory"`. */
+  readonly name: string;
+  /**
+   * When a writer should hand queued messages over so that those queued in one turn of the program leave in one write. Where a write is a
+   * system call there and then (Bun), that is at the end of the turn of the event loop; elsewhere a microtask is late enough.
+   */
+  readonly flush: "microtask" | "macrotask";
+  /**
+   * Opens a connection.
+   *
+   * @throws {NetworkError} With code `refused`, `unreachable`, `timed_out`, `permission_denied`, …
+   */
+  connect(address: SocketAddress, options?: ConnectOptions): Promise<Socket>;
+  /**
+   * Listens for connections. A Unix-domain path left behind by a process that is gone is taken over.
+   *
+   * @throws {NetworkError} With code `address_in_use`, `address_not_available`, `permission_denied`, …
+   */
+  listen(address: SocketAddress, options?: ListenOptions): Promise<Listener>;
+}
