@@ -1,0 +1,250 @@
+/**
+ * The network on Deno's own sockets. Needs `--allow-net`; for Unix-domain paths also `--allow-read` and `--allow-write` of the path.
+ *
+ * @module
+ */
+
+import type { NetworkError } from "../errors.ts";
+import { AcceptQueue } from "./accept_queue.ts";
+import { checkAddress, describe } from "./address.ts";
+import type { ConnectOptions, Listener, ListenOptions, Network, Socket, SocketAddress } from "./network.ts";
+import { connectError, listenError, networkError, tlsNotSupported } from "./runtime_error.ts";
+import { listenOverStalePath } from "./stale_path.ts";
+import { type Driver, StreamSocket } from "./stream_socket.ts";
+
+interface DenoAddress {
+  readonly transport: string;
+  readonly hostname?: string;
+  readonly port?: number;
+  readonly path?: string | null;
+}
+
+interface DenoConn {
+  readonly localAddr: DenoAddress;
+  readonly remoteAddr: DenoAddress;
+  read(into: Uint8Array): Promise<number | null>;
+  write(from: Uint8Array): Promise<number>;
+  closeWrite(): Promise<void>;
+  close(): void;
+  setNoDelay?(on: boolean): void;
+}
+
+interface DenoListener {
+  readonly addr: DenoAddress;
+  accept(): Promise<DenoConn>;
+  close(): void;
+}
+
+declare const Deno: {
+  connect(options: SocketAddress & { readonly signal?: AbortSignal }): Promise<DenoConn>;
+  listen(options: SocketAddress & { readonly tcpBacklog?: number }): DenoListener;
+  lstat(path: string): Promise<{ readonly isSocket: boolean | null }>;
+  remove(path: string): Promise<void>;
+};
+
+/** A new connection reads into this much, which is what it costs while it is idle. */
+const SMALLEST_SLAB = 4 * 1024;
+/** A connection that is kept busy reads into this much. */
+const LARGEST_SLAB = 64 * 1024;
+/** A slab that took more reads than this to fill was too large: the connection has gone quiet. */
+const MANY_READS = 32;
+
+/**
+ * The network on Deno's own sockets.
+ *
+ * @example
+ * ```ts ignore
+ * import { denoNetwork } from "@msgr/pipe/deno";
+ *
+ * const listener = await denoNetwork().listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 });
+ * ```
+ */
+export function denoNetwork(): Network {
+  return network;
+}
+
+const network: Network = { name: "deno", flush: "microtask", connect, listen };
+
+async function connect(address: SocketAddress, options: ConnectOptions = {}): Promise<Socket> {
+  const { signal, noDelay = true, tls } = options;
+  signal?.throwIfAborted();
+  if (tls !== undefined) throw tlsNotSupported("connect to", address);
+  checkAddress(address, "connect to", 1);
+  let conn: DenoConn;
+  try {
+    conn = await Deno.connect(signal === undefined ? address : { ...address, signal });
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw connectError(error, address);
+  }
+  if (signal?.aborted) conn.close();
+  signal?.throwIfAborted();
+  return new DenoDriver(conn, noDelay).socket;
+}
+
+async function listen(address: SocketAddress, options: ListenOptions = {}): Promise<Listener> {
+  const { backlog = 512, noDelay = true, tls } = options;
+  if (tls !== undefined) throw tlsNotSupported("listen on", address);
+  checkAddress(address, "listen on", 0);
+  const native = await listenOverStalePath(network, address, () => {
+    try {
+      return Deno.listen(address.transport === "tcp" ? { ...address, tcpBacklog: backlog } : address);
+    } catch (error) {
+      throw listenError(error, address);
+    }
+  }, removeSocket);
+  return new DenoListening(native, noDelay);
+}
+
+async function removeSocket(path: string): Promise<boolean> {
+  if (!(await Deno.lstat(path)).isSocket) return false;
+  await Deno.remove(path);
+  return true;
+}
+
+/** Accepts on demand: connections that nobody asked for stay with the operating system. */
+class DenoListening implements Listener {
+  readonly address: SocketAddress;
+  readonly #native: DenoListener;
+  readonly #noDelay: boolean;
+  readonly #queue = new AcceptQueue(1, () => void this.#accept());
+  #accepting = false;
+  #closed = false;
+
+  constructor(native: DenoListener, noDelay: boolean) {
+    this.#native = native;
+    this.#noDelay = noDelay;
+    this.address = seamAddress(native.addr);
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Socket> {
+    return this.#queue[Symbol.asyncIterator]();
+  }
+
+  close(): Promise<void> {
+    if (!this.#closed) {
+      this.#closed = true;
+      this.#native.close();
+      this.#queue.close();
+    }
+    return Promise.resolve();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #accept(): Promise<void> {
+    if (this.#accepting) return;
+    this.#accepting = true;
+    while (this.#queue.wanted) {
+      try {
+        const conn = await this.#native.accept();
+        this.#queue.push(new DenoDriver(conn, this.#noDelay).socket);
+      } catch (error) {
+        if (this.#closed) break;
+        const failure = networkError(error, `Cannot accept on ${describe(this.address)}`);
+        // That connection was lost before we had it; the next one may be fine.
+        if (failure.code !== "connection_lost") this.#queue.fail(failure);
+      }
+    }
+    this.#accepting = false;
+  }
+}
+
+/** Moves bytes between a Deno connection and its streams: reads into slabs, writes until all is out. */
+class DenoDriver implements Driver {
+  readonly socket: StreamSocket;
+  readonly #conn: DenoConn;
+  #slab = new Uint8Array(0);
+  #used = 0;
+  /** Reads into this slab so far. */
+  #reads = 0;
+  #slabSize = SMALLEST_SLAB;
+  #reading = false;
+  #unsent: Uint8Array = new Uint8Array(0);
+
+  constructor(conn: DenoConn, noDelay: boolean) {
+    this.#conn = conn;
+    try {
+      // Deno leaves Nagle's algorithm on at both ends.
+      if (noDelay) conn.setNoDelay?.(true);
+    } catch {
+      // Some systems refuse when the connection is lost already, which the first read will say.
+    }
+    this.socket = new StreamSocket(this, seamAddress(conn.localAddr), seamAddress(conn.remoteAddr));
+  }
+
+  pull(): void {
+    if (this.#reading) return;
+    this.#reading = true;
+    this.#read();
+  }
+
+  write(chunk: Uint8Array): boolean {
+    this.#unsent = chunk;
+    this.#conn.write(chunk).then(this.#onWritten, this.#onWriteFailed);
+    return false;
+  }
+
+  shutdown(): boolean {
+    this.#conn.closeWrite().then(() => this.socket.written(), this.#onWriteFailed);
+    return false;
+  }
+
+  close(): void {
+    this.#conn.close();
+    this.socket.released();
+  }
+
+  /** Deno has no way to send a reset: the peer sees an end, and the reset only when it writes. */
+  terminate(): void {
+    this.close();
+  }
+
+  #read(): void {
+    if (this.#slab.byteLength - this.#used < this.#slabSize / 4) {
+      if (this.#reads > MANY_READS && this.#slabSize > SMALLEST_SLAB) this.#slabSize /= 4;
+      this.#slab = new Uint8Array(this.#slabSize);
+      this.#used = this.#reads = 0;
+    }
+    this.#conn.read(this.#slab.subarray(this.#used)).then(this.#onRead, this.#onReadFailed);
+  }
+
+  readonly #onRead = (count: number | null): void => {
+    if (count === null) {
+      this.#reading = false;
+      this.socket.ended();
+      return;
+    }
+    const chunk = this.#slab.subarray(this.#used, this.#used + count);
+    this.#used += count;
+    this.#reads++;
+    if (this.#used === this.#slab.byteLength && this.#slabSize < LARGEST_SLAB) this.#slabSize *= 4;
+    this.#reading = this.socket.received(chunk);
+    if (this.#reading) this.#read();
+  };
+
+  readonly #onReadFailed = (error: unknown): void => {
+    this.#reading = false;
+    this.socket.broken(this.#lost(error));
+  };
+
+  readonly #onWritten = (count: number): void => {
+    if (count === this.#unsent.byteLength) return this.socket.written();
+    this.write(this.#unsent.subarray(count));
+  };
+
+  readonly #onWriteFailed = (error: unknown): void => {
+    this.socket.writeFailed(this.#lost(error));
+  };
+
+  #lost(error: unknown): NetworkError {
+    return networkError(error, `Lost the connection to ${describe(this.socket.remoteAddress)}`);
+  }
+}
+
+function seamAddress(address: DenoAddress): SocketAddress {
+  if (address.transport === "unix") return { transport: "unix", path: address.path ?? "" };
+  return { transport: "tcp", hostname: address.hostname ?? "", port: address.port ?? 0 };
+}

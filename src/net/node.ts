@@ -1,0 +1,208 @@
+/**
+ * The network on `node:net`: Node's own, and a fallback wherever else that module exists.
+ *
+ * @module
+ */
+
+import { lstat, unlink } from "node:fs/promises";
+import { createConnection, createServer } from "node:net";
+import type { Server, Socket as NodeSocket } from "node:net";
+import { NetworkError } from "../errors.ts";
+import { AcceptQueue } from "./accept_queue.ts";
+import { checkAddress, describe } from "./address.ts";
+import type { ConnectOptions, Listener, ListenOptions, Network, Socket, SocketAddress } from "./network.ts";
+import { connectError, listenError, networkError, tlsNotSupported } from "./runtime_error.ts";
+import { listenOverStalePath } from "./stale_path.ts";
+import { type Driver, StreamSocket } from "./stream_socket.ts";
+
+/**
+ * The network on `node:net`.
+ *
+ * @example
+ * ```ts ignore
+ * import { nodeNetwork } from "@msgr/pipe/node";
+ *
+ * const listener = await nodeNetwork().listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 });
+ * ```
+ */
+export function nodeNetwork(): Network {
+  return network;
+}
+
+const network: Network = { name: "node", flush: "microtask", connect, listen };
+
+function connect(address: SocketAddress, options: ConnectOptions = {}): Promise<Socket> {
+  const { signal, noDelay = true, tls } = options;
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    if (tls !== undefined) throw tlsNotSupported("connect to", address);
+    checkAddress(address, "connect to", 1);
+    const native = createConnection({ ...endpoint(address), allowHalfOpen: true, noDelay });
+    const onError = (error: Error): void => settle(() => reject(connectError(error, address)));
+    const onAbort = (): void => {
+      settle(() => reject(signal?.reason));
+      // A late failure of the attempt is of no interest, and would be thrown if nobody listened.
+      native.on("error", () => {});
+      native.destroy();
+    };
+    const onConnect = (): void =>
+      settle(() => resolve(new NodeDriver(native, noDelay, unnamed(address), address).socket));
+    const settle = (outcome: () => void): void => {
+      native.off("error", onError).off("connect", onConnect);
+      signal?.removeEventListener("abort", onAbort);
+      outcome();
+    };
+    native.once("error", onError).once("connect", onConnect);
+    signal?.addEventListener("abort", onAbort, { once: true });
+  });
+}
+
+async function listen(address: SocketAddress, options: ListenOptions = {}): Promise<Listener> {
+  const { backlog = 512, noDelay = true, tls } = options;
+  if (tls !== undefined) throw tlsNotSupported("listen on", address);
+  checkAddress(address, "listen on", 0);
+  const queue = new AcceptQueue(backlog);
+  const server = await listenOverStalePath(network, address, () => {
+    const { promise, resolve, reject } = Promise.withResolvers<Server>();
+    const server = createServer({ allowHalfOpen: true, noDelay }, (native) => {
+      const { socket } = new NodeDriver(native, noDelay, address, unnamed(address));
+      // Without an address it was lost before we had it.
+      if (address.transport === "tcp" && native.remoteAddress === undefined) socket.abort();
+      else queue.push(socket);
+    });
+    server.once("error", (error) => reject(listenError(error, address)));
+    server.listen({ ...endpoint(address), backlog }, () => resolve(server));
+    return promise;
+  }, removeSocket);
+  return new NodeListening(server, address, queue);
+}
+
+async function removeSocket(path: string): Promise<boolean> {
+  if (!(await lstat(path)).isSocket()) return false;
+  await unlink(path);
+  return true;
+}
+
+function endpoint(address: SocketAddress): { host: string; port: number } | { path: string } {
+  return address.transport === "unix" ? { path: address.path } : { host: address.hostname, port: address.port };
+}
+
+class NodeListening implements Listener {
+  readonly address: SocketAddress;
+  readonly #server: Server;
+  readonly #queue: AcceptQueue;
+  #closed: Promise<void> | undefined;
+
+  constructor(server: Server, address: SocketAddress, queue: AcceptQueue) {
+    this.#server = server;
+    this.#queue = queue;
+    const bound = server.address();
+    this.address = address.transport === "tcp" && typeof bound === "object" && bound !== null
+      ? { transport: "tcp", hostname: bound.address, port: bound.port }
+      : address;
+    // The operating system could not accept: an iteration says so, and the next one may fare better.
+    server.on("error", (error) => queue.fail(networkError(error, `Cannot accept on ${describe(this.address)}`)));
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Socket> {
+    return this.#queue[Symbol.asyncIterator]();
+  }
+
+  close(): Promise<void> {
+    return this.#closed ??= this.#close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #close(): Promise<void> {
+    // The server's own "close" waits for every socket it ever accepted; the port is free before that.
+    this.#server.close();
+    this.#queue.close();
+    return Promise.resolve();
+  }
+}
+
+/** Moves bytes between a Node socket and its streams. */
+class NodeDriver implements Driver {
+  readonly socket: StreamSocket;
+  readonly #native: NodeSocket;
+  #failure: Error | undefined;
+  #paused = false;
+
+  constructor(native: NodeSocket, noDelay: boolean, local: SocketAddress, remote: SocketAddress) {
+    this.#native = native;
+    // Said again here because not every runtime that has this module heeds the option.
+    if (noDelay) native.setNoDelay(true);
+    this.socket = new StreamSocket(
+      this,
+      seamAddress(native.localAddress, native.localPort, local),
+      seamAddress(native.remoteAddress, native.remotePort, remote),
+    );
+    native.on("data", (chunk: Uint8Array) => this.#onData(chunk));
+    native.on("end", () => this.socket.ended());
+    native.on("error", (error) => {
+      this.#failure = error;
+    });
+    native.on("close", () => this.#onClose());
+  }
+
+  pull(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#native.resume();
+  }
+
+  write(chunk: Uint8Array): boolean {
+    this.#native.write(chunk, this.#onWritten);
+    return false;
+  }
+
+  shutdown(): boolean {
+    this.#native.end(this.#onWritten);
+    return false;
+  }
+
+  close(): void {
+    this.#native.destroy();
+  }
+
+  terminate(): void {
+    // A Unix-domain socket knows no reset.
+    if (this.socket.remoteAddress.transport === "tcp") this.#native.resetAndDestroy();
+    else this.#native.destroy();
+  }
+
+  #onData(chunk: Uint8Array): void {
+    // A plain view: a Buffer's slice() would share memory where a Uint8Array's copies.
+    if (this.socket.received(new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength))) return;
+    this.#paused = true;
+    this.#native.pause();
+  }
+
+  readonly #onWritten = (error?: Error | null): void => {
+    if (error === undefined || error === null) this.socket.written();
+  };
+
+  #onClose(): void {
+    if (this.#failure !== undefined || !this.#native.readableEnded || !this.#native.writableFinished) {
+      const action = `Lost the connection to ${describe(this.socket.remoteAddress)}`;
+      this.socket.broken(
+        this.#failure === undefined
+          ? new NetworkError("connection_lost", `${action}: it was closed`)
+          : networkError(this.#failure, action),
+      );
+    }
+    this.socket.released();
+  }
+}
+
+function seamAddress(hostname: string | undefined, port: number | undefined, otherwise: SocketAddress): SocketAddress {
+  return hostname === undefined || port === undefined ? otherwise : { transport: "tcp", hostname, port };
+}
+
+/** An end that the operating system has no name for: that of a Unix-domain socket that dialled. */
+function unnamed(address: SocketAddress): SocketAddress {
+  return address.transport === "unix" ? { transport: "unix", path: "" } : { ...address, port: 0 };
+}
