@@ -95,7 +95,7 @@ test("users, Deno here, and Bun and Node here get the same packages", () => {
   const here = JSON.parse(read("tools/std/import_map.json")).imports as Record<string, string>;
   const npm = JSON.parse(read("package.json")).devDependencies as Record<string, string>;
   assertEquals(Object.keys(here).sort(), Object.keys(users).sort());
-  assertEquals(Object.keys(npm).sort(), Object.keys(users).sort());
+  assertArrayIncludes(Object.keys(npm), Object.keys(users));
   for (const [name, specifier] of Object.entries(users)) {
     if (!name.startsWith("@std/")) {
       assertEquals(here[name], specifier);
