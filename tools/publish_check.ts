@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { pathToFileURL } from "node:url";
 import process from "node:process";
 import { run } from "./run.ts";
-import { root, runtimeBinary } from "./runtimes.ts";
+import { binary, root } from "./runtimes.ts";
 
 interface DenoConfig {
   readonly imports: Readonly<Record<string, string>>;
@@ -43,7 +43,7 @@ export async function publishCheck(): Promise<number> {
     }
     writeFileSync(`${scratch}/package/deno.json`, JSON.stringify({ ...config, links }));
     const args = ["publish", "--dry-run", "--allow-dirty"];
-    const { code } = await run(runtimeBinary("deno"), args, { cwd: `${scratch}/package` });
+    const { code } = await run(binary("deno"), args, { cwd: `${scratch}/package` });
     return code ?? 1;
   } finally {
     rmSync(scratch, { recursive: true });

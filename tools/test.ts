@@ -11,7 +11,7 @@ import { readdirSync } from "node:fs";
 import process from "node:process";
 import { install } from "./install.ts";
 import { run } from "./run.ts";
-import { importMap, root, type Runtime, runtimeBinary, runtimes } from "./runtimes.ts";
+import { binary, importMap, root, type Runtime, runtimes } from "./runtimes.ts";
 import { addTotals, formatTotals, readTotals, type Totals } from "./totals.ts";
 
 /** Every test that takes longer than this, in milliseconds, hangs. */
@@ -61,7 +61,7 @@ async function test(runtime: Runtime): Promise<Totals> {
   let totals: Totals = { passed: 0, failed: 0, skipped: 0 };
   for (const group of groups(runtime)) {
     console.log(`\n—— ${runtime} ${group.join(" ")} ——`);
-    const { code, output, timedOut } = await run(runtimeBinary(runtime), group, {
+    const { code, output, timedOut } = await run(binary(runtime), group, {
       limit: suiteLimit,
       env: { NO_COLOR: "1", TMPDIR: "/tmp" },
     });
