@@ -23,3 +23,5 @@ export async function install(): Promise<void> {
 function changedAt(path: string): number {
   return statSync(`${root}/${path}`, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 }
+
+if (import.meta.main) await install();

@@ -9,7 +9,6 @@
 
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { pathToFileURL } from "node:url";
 import process from "node:process";
 import { run } from "./run.ts";
 import { binary, root } from "./runtimes.ts";
@@ -50,4 +49,4 @@ export async function publishCheck(): Promise<number> {
   }
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) process.exitCode = await publishCheck();
+if (import.meta.main) process.exitCode = await publishCheck();

@@ -17,7 +17,7 @@ import { addTotals, formatTotals, readTotals, type Totals } from "./totals.ts";
 /** Every test that takes longer than this, in milliseconds, hangs. */
 const testLimit = 120_000;
 /** Every suite that takes longer than this, in milliseconds, hangs. */
-const suiteLimit = 20 * 60_000;
+const suiteLimit = 10 * 60_000;
 
 /**
  * What Deno lets the tests of a folder do: the sets of permissions in deno.json. The first folder that fits counts.
