@@ -107,8 +107,8 @@ class DenoListening implements Listener {
   readonly address: SocketAddress;
   readonly #native: DenoListener;
   readonly #noDelay: boolean;
-  readonly #queue = new AcceptQueue(1, () => void this.#accept());
-  #accepting = false;
+  readonly #queue = new AcceptQueue(1, () => this.#accept());
+  #accepting: Promise<void> | undefined;
   #closed = false;
 
   constructor(native: DenoListener, noDelay: boolean) {
@@ -121,34 +121,37 @@ class DenoListening implements Listener {
     return this.#queue[Symbol.asyncIterator]();
   }
 
-  close(): Promise<void> {
+  async close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = true;
       this.#native.close();
       this.#queue.close();
     }
-    return Promise.resolve();
+    // The port is free only when the pending accept has been called off.
+    await this.#accepting;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  async #accept(): Promise<void> {
-    if (this.#accepting) return;
-    this.#accepting = true;
+  #accept(): void {
+    this.#accepting ??= this.#acceptWhileWanted();
+  }
+
+  async #acceptWhileWanted(): Promise<void> {
     while (this.#queue.wanted) {
       try {
         const conn = await this.#native.accept();
         this.#queue.push(new DenoDriver(conn, this.#noDelay).socket);
       } catch (error) {
-        if (this.#closed) break;
         const failure = networkError(error, `Cannot accept on ${describe(this.address)}`);
-        // That connection was lost before we had it; the next one may be fine.
+        // A connection that was lost before we had it says nothing about the next one.
         if (failure.code !== "connection_lost") this.#queue.fail(failure);
       }
     }
-    this.#accepting = false;
+    // In the same turn as the last look at the queue: an iteration that begins to wait after it has to start this again.
+    this.#accepting = undefined;
   }
 }
 

@@ -179,6 +179,7 @@ class MemoryDriver implements Driver {
   readonly #release: () => void;
   #wanted = false;
   #delivering = false;
+  #sending = false;
   #unsent: Uint8Array | undefined;
   #sent = 0;
   #open = true;
@@ -243,12 +244,18 @@ class MemoryDriver implements Driver {
   #resume(): void {
     if (!this.#open) return;
     if (this.#outgoing.broken) this.#lose();
-    else if (this.#unsent !== undefined && this.#send()) this.socket.written();
+    else if (this.#send()) this.socket.written();
   }
 
   #send(): boolean {
-    const chunk = this.#unsent!;
-    this.#sent += this.#outgoing.write(chunk, this.#sent);
+    const chunk = this.#unsent;
+    // Writing lets the other end read, which makes room, which calls this again before `write` has returned.
+    if (chunk === undefined || this.#sending) return false;
+    this.#sending = true;
+    for (let count = -1; count !== 0 && this.#sent < chunk.byteLength; this.#sent += count) {
+      count = this.#outgoing.write(chunk, this.#sent);
+    }
+    this.#sending = false;
     if (this.#sent < chunk.byteLength) return false;
     this.#unsent = undefined;
     return true;

@@ -4,9 +4,11 @@
  * @module
  */
 
+import { existsSync } from "node:fs";
 import { lstat, unlink } from "node:fs/promises";
 import { createConnection, createServer } from "node:net";
 import type { Server, Socket as NodeSocket } from "node:net";
+import { dirname } from "node:path";
 import { NetworkError } from "../errors.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { checkAddress, describe } from "./address.ts";
@@ -70,11 +72,17 @@ async function listen(address: SocketAddress, options: ListenOptions = {}): Prom
       if (address.transport === "tcp" && native.remoteAddress === undefined) socket.abort();
       else queue.push(socket);
     });
-    server.once("error", (error) => reject(listenError(error, address)));
+    server.once("error", (error) => reject(listenError(truly(error, address), address)));
     server.listen({ ...endpoint(address), backlog }, () => resolve(server));
     return promise;
   }, removeSocket);
   return new NodeListening(server, address, queue);
+}
+
+/** The error that the system gave: libuv has always said EACCES of a path in no folder. */
+function truly(error: NodeJS.ErrnoException, address: SocketAddress): Error {
+  const deceptive = error.code === "EACCES" && address.transport === "unix" && !existsSync(dirname(address.path));
+  return deceptive ? Object.assign(new Error("No such folder", { cause: error }), { code: "ENOENT" }) : error;
 }
 
 async function removeSocket(path: string): Promise<boolean> {

@@ -52,7 +52,7 @@ export class StreamSocket implements Socket {
   #queued = 0;
   /** A read is waiting in the stream. */
   #wanted = false;
-  /** The readable was cancelled: what still arrives is dropped. */
+  /** Nobody will read: what still arrives is dropped. */
   #cancelled = false;
   /** How the stream ends once the queue is empty: undefined while it goes on, null after the peer's end. */
   #end: NetworkError | null | undefined = undefined;
@@ -88,7 +88,7 @@ export class StreamSocket implements Socket {
       start: (controller): void => {
         this.#writes = controller;
         // The stream calls `abort` below only after a write that is under way has settled, which is what an abort must not wait for.
-        controller.signal.addEventListener("abort", () => this.abort(controller.signal.reason), { once: true });
+        controller.signal.addEventListener("abort", () => this.#abort(controller.signal.reason), { once: true });
       },
       write: (chunk): Promise<void> | undefined => {
         if (chunk.byteLength === 0 || this.#driver.write(chunk)) return;
@@ -99,17 +99,14 @@ export class StreamSocket implements Socket {
         this.#endWrites();
         return;
       },
-      abort: (reason): void => this.abort(reason),
+      abort: (reason): void => this.#abort(reason),
     });
   }
 
   abort(reason: unknown = new DOMException("The socket was aborted", "AbortError")): void {
     if (this.#over) return;
-    this.#over = this.#readOver = this.#writeOver = true;
-    this.#queue.length = 0;
-    this.#reads.error(reason);
-    this.#failWrites(reason);
-    this.#driver.terminate();
+    this.#writes.error(reason);
+    this.#abort(reason);
   }
 
   /**
@@ -118,7 +115,8 @@ export class StreamSocket implements Socket {
    * @returns Whether more may come before the next `pull`.
    */
   received(chunk: Uint8Array): boolean {
-    if (this.#readOver) return this.#cancelled && !this.#over;
+    if (this.#readOver) return false;
+    if (this.#cancelled) return true;
     if (this.#wanted) {
       this.#wanted = false;
       this.#reads.enqueue(chunk);
@@ -146,7 +144,8 @@ export class StreamSocket implements Socket {
     if (this.#writeOver) return;
     this.#failure = error;
     this.#writeOver = true;
-    this.#failWrites(error);
+    this.#writes.error(error);
+    this.#rejectPending(error);
     this.#closeIfDone();
   }
 
@@ -162,6 +161,16 @@ export class StreamSocket implements Socket {
     this.#release();
   }
 
+  /** An abort as far as the writable stream does not do it itself: one that is aborting must not be told of an error on top. */
+  #abort(reason: unknown): void {
+    if (this.#over) return;
+    this.#over = this.#readOver = this.#writeOver = true;
+    this.#queue.length = 0;
+    this.#reads.error(reason);
+    this.#rejectPending(reason);
+    this.#driver.terminate();
+  }
+
   #pull(): void {
     const chunk = this.#queue.shift();
     if (chunk === undefined) {
@@ -175,13 +184,14 @@ export class StreamSocket implements Socket {
     else if (this.#queued < READ_AHEAD / 2) this.#driver.pull();
   }
 
-  /** A cancelled socket goes on reading, or a peer that goes on sending would be stuck, and its end or its loss unseen. */
+  /**
+   * A cancelled socket goes on reading up to the peer's end. If it did not, a peer that goes on sending would be stuck; and if it were freed
+   * with bytes unread, the kernel would answer them with a reset, which can overtake what `writable` sent last.
+   */
   #cancel(): void {
+    this.#cancelled = true;
     this.#queue.length = 0;
-    if (this.#readOver) return;
-    this.#cancelled = this.#readOver = true;
-    this.#closeIfDone();
-    if (!this.#over) this.#driver.pull();
+    if (!this.#readOver) this.#driver.pull();
   }
 
   #endReads(end: NetworkError | null): void {
@@ -193,7 +203,7 @@ export class StreamSocket implements Socket {
   }
 
   #settleReads(): void {
-    if (this.#queue.length > 0) return;
+    if (this.#queue.length > 0 || this.#cancelled) return;
     if (this.#end === null) this.#reads.close();
     else this.#reads.error(this.#end);
   }
@@ -203,8 +213,7 @@ export class StreamSocket implements Socket {
     this.#closeIfDone();
   }
 
-  #failWrites(reason: unknown): void {
-    this.#writes.error(reason);
+  #rejectPending(reason: unknown): void {
     const pending = this.#pending;
     this.#pending = undefined;
     pending?.reject(reason);
