@@ -60,6 +60,8 @@ export class MessengerError extends Error {
   readonly code: ErrorCode;
 
   /**
+   * Makes an error.
+   *
    * @param code What kind of error this is.
    * @param message The action that failed, and the state it failed in.
    * @param options `cause`: the error below this one.
@@ -72,10 +74,14 @@ export class MessengerError extends Error {
 
 /** A socket could not be opened, or broke. `cause` is the runtime's own error. */
 export class NetworkError extends MessengerError {
+  /** The class's name. */
   override readonly name = "NetworkError";
+  /** What kind of error this is, for a program to switch on. */
   declare readonly code: NetworkErrorCode;
 
   /**
+   * Makes an error about a socket.
+   *
    * @param code What kind of error this is.
    * @param message The action that failed, and the state it failed in.
    * @param options `cause`: the runtime's own error.
@@ -89,6 +95,7 @@ export class NetworkError extends MessengerError {
  * A peer broke the protocol. It ends that one connection, and says which field was wrong, what it held and what was allowed.
  */
 export class ProtocolError extends MessengerError {
+  /** The class's name. */
   override readonly name = "ProtocolError";
   /** The field, by its name on the wire, such as `"banner"` or `"front_len"`. */
   readonly field: string;
@@ -98,6 +105,8 @@ export class ProtocolError extends MessengerError {
   readonly limit: string;
 
   /**
+   * Makes an error about one field.
+   *
    * @param field The field, by its name on the wire.
    * @param value What it held.
    * @param limit What it may hold.

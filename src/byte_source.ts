@@ -1,0 +1,86 @@
+/**
+ * The receiving half of a socket, as the Reader and the handshakes see it.
+ *
+ * @module
+ */
+
+import { NetworkError } from "./errors.ts";
+
+const EMPTY = new Uint8Array(0);
+
+/**
+ * Reads a byte stream in three ways: exactly so many bytes, whatever is here already, or just until there is something. Ceph's
+ * `tcp_read`, `tcp_read_nonblocking` and `tcp_read_wait`.
+ *
+ * One chunk of the stream is the prefetch buffer (`ms_tcp_prefetch_max_size` in Ceph): what is left of it is `chunk` from `at` on, and may be
+ * taken straight from there.
+ */
+export class ByteSource {
+  /** The chunk that is being taken apart. */
+  chunk: Uint8Array = EMPTY;
+  /** Where its unread part begins. */
+  at = 0;
+  /** When the latest byte arrived, in the environment's time. */
+  lastReadAt: number;
+
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  readonly #now: () => number;
+
+  /**
+   * @param readable Where the bytes come from.
+   * @param now The time in ms.
+   */
+  constructor(readable: ReadableStream<Uint8Array>, now: () => number) {
+    this.#reader = readable.getReader();
+    // Whoever reads hears of the failure from its read.
+    this.#reader.closed.catch(() => {});
+    this.#now = now;
+    this.lastReadAt = now();
+  }
+
+  /** How many bytes can be read without waiting. */
+  get available(): number {
+    return this.chunk.length - this.at;
+  }
+
+  /**
+   * Waits until there is something to read. Ceph's `tcp_read_wait`.
+   *
+   * @throws {NetworkError} When the peer has ended the stream: in this protocol that is a fault like any other.
+   */
+  async tcpReadWait(): Promise<void> {
+    if (this.available > 0) return;
+    const { done, value } = await this.#reader.read();
+    if (done) throw new NetworkError("connection_lost", "The peer closed the connection");
+    this.chunk = value;
+    this.at = 0;
+    this.lastReadAt = this.#now();
+  }
+
+  /**
+   * Copies what is already here, at most `length` bytes, without waiting. Ceph's `tcp_read_nonblocking`.
+   *
+   * @returns How many bytes that were; 0 if there are none.
+   */
+  tcpReadNonblocking(into: Uint8Array, offset: number, length: number): number {
+    const count = Math.min(length, this.available);
+    if (count === 0) return 0;
+    into.set(this.chunk.subarray(this.at, this.at + count), offset);
+    this.at += count;
+    return count;
+  }
+
+  /**
+   * Reads exactly `length` bytes. Ceph's `tcp_read`.
+   *
+   * @throws {NetworkError} When the stream ends before that.
+   */
+  async tcpRead(length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    for (let filled = 0; filled < length;) {
+      await this.tcpReadWait();
+      filled += this.tcpReadNonblocking(bytes, filled, length - filled);
+    }
+    return bytes;
+  }
+}

@@ -1,0 +1,235 @@
+/**
+ * Between the Readers and the program: messages and events, in the order in which they are to be told.
+ *
+ * @module
+ */
+
+import type { Connection } from "./connection.ts";
+import type { Dispatcher, ResetInfo } from "./dispatcher.ts";
+import { Message, releaseThrottles } from "./message.ts";
+import { PrioritizedQueue } from "./prioritized_queue.ts";
+import { Priority } from "./wire/constants.ts";
+
+/** Something that happened to a connection. */
+interface DispatchEvent {
+  readonly kind: "handleConnect" | "handleAccept" | "handleReset" | "handleRemoteReset" | "handleRefused";
+  readonly connection: Connection;
+  readonly info?: ResetInfo | undefined;
+}
+
+/** What waits: a message with its session, or an event. */
+type Item = Message | DispatchEvent;
+
+/** Under which class events wait. Sessions count from 1. */
+const EVENTS = 0;
+/** Above that of every message: a reset must not wait behind the messages of other connections. */
+const EVENT_PRIORITY = Priority.HIGHEST + 1;
+
+/** How a dispatcher's failure is told. `subject` is the message or connection that it was about. */
+export type DispatchErrorHandler = (error: unknown, subject: Message | Connection) => void;
+
+/**
+ * Received messages and events on their way to the dispatchers. Ceph's `DispatchQueue`, without its threads: it is emptied in a microtask
+ * of its own, so that no dispatcher runs in the middle of somebody else's work.
+ *
+ * Events go before messages. Messages go by priority; connections of one priority take turns; a connection whose dispatcher
+ * returned a promise is passed over until that settles.
+ */
+export class DispatchQueue {
+  readonly #dispatchers: Dispatcher[] = [];
+  #fast: Dispatcher[] = [];
+  #preprocess: Dispatcher[] = [];
+  readonly #queue = new PrioritizedQueue<Item>();
+  readonly #onError: DispatchErrorHandler;
+  #scheduled = false;
+  #stopped = false;
+  #stopping: PromiseWithResolvers<void> | undefined;
+  #nextId = EVENTS + 1;
+  readonly #unhandled: (message: Message) => void;
+
+  /**
+   * @param onError Told of what dispatchers throw.
+   * @param onUnhandled Told of messages that no dispatcher wanted.
+   */
+  constructor(onError: DispatchErrorHandler, onUnhandled: (message: Message) => void) {
+    this.#onError = onError;
+    this.#unhandled = onUnhandled;
+  }
+
+  /** Messages and events that wait. */
+  get length(): number {
+    return this.#queue.length;
+  }
+
+  /** Whether the messenger is shutting down: messages are dropped from now on. */
+  get isStopped(): boolean {
+    return this.#stopped;
+  }
+
+  /** The dispatchers in the order in which they are asked. */
+  get dispatchers(): readonly Dispatcher[] {
+    return this.#dispatchers;
+  }
+
+  /** Adds a dispatcher before or behind the others. */
+  add(dispatcher: Dispatcher, where: "head" | "tail"): void {
+    if (where === "head") this.#dispatchers.unshift(dispatcher);
+    else this.#dispatchers.push(dispatcher);
+    this.#fast = this.#dispatchers.filter((d) => d.canFastDispatch !== undefined && d.fastDispatch !== undefined);
+    this.#preprocess = this.#dispatchers.filter((d) => d.fastPreprocess !== undefined);
+  }
+
+  /** Takes a dispatcher out. */
+  remove(dispatcher: Dispatcher): void {
+    const index = this.#dispatchers.indexOf(dispatcher);
+    if (index >= 0) this.#dispatchers.splice(index, 1);
+    this.#fast = this.#fast.filter((d) => d !== dispatcher);
+    this.#preprocess = this.#preprocess.filter((d) => d !== dispatcher);
+  }
+
+  /** A new class of messages. Ceph's `get_id`. */
+  newId(): number {
+    return this.#nextId++;
+  }
+
+  /** A message has arrived on the session `id`: tells those that want to know at once, and queues it for the others. */
+  deliver(message: Message, id: number, priority: number): void {
+    if ((this.#preprocess.length > 0 || this.#fast.length > 0) && this.#deliverFast(message)) return;
+    if (priority >= Priority.LOW) this.#queue.enqueueStrict(id, Math.min(priority, Priority.HIGHEST), message);
+    else this.#queue.enqueue(id, priority, message.dataLength, message);
+    this.#schedule();
+  }
+
+  /** Tells the fast dispatchers of a message; whether one of them took it. */
+  #deliverFast(message: Message): boolean {
+    for (const dispatcher of this.#preprocess) this.#try(message, () => dispatcher.fastPreprocess!(message));
+    try {
+      const taker = this.#fast.find((dispatcher) => dispatcher.canFastDispatch!(message));
+      if (taker === undefined) return false;
+      taker.fastDispatch!(message);
+    } catch (error) {
+      this.#onError(error, message);
+    }
+    releaseThrottles(message);
+    return true;
+  }
+
+  /** Queues an event, ahead of all messages. */
+  event(kind: DispatchEvent["kind"], connection: Connection, info?: ResetInfo): void {
+    if (this.#stopped) return;
+    this.#queue.enqueueStrict(EVENTS, EVENT_PRIORITY, { kind, connection, info });
+    this.#schedule();
+  }
+
+  /** Tells those that want to know at once that a connection is open, before any of its messages. */
+  fastEvent(kind: "handleFastConnect" | "handleFastAccept", connection: Connection): void {
+    for (const dispatcher of this.#dispatchers) this.#try(connection, () => dispatcher[kind]?.(connection));
+  }
+
+  /** Drops the messages of a session that have not been dispatched. Ceph's `discard_queue`. */
+  discard(id: number): void {
+    for (const item of this.#queue.removeByClass(id)) releaseThrottles(item as Message);
+  }
+
+  /** Forgets a session that gets no more messages, once those that wait have been dispatched. */
+  forget(id: number): void {
+    this.#queue.forget(id);
+  }
+
+  /** Drops messages from now on, and fulfils when the events that wait have been told. It does not wait for dispatchers that are at work. */
+  stop(): Promise<void> {
+    this.#stopped = true;
+    this.#stopping ??= Promise.withResolvers();
+    if (!this.#scheduled) queueMicrotask(this.#run);
+    this.#scheduled = true;
+    return this.#stopping.promise;
+  }
+
+  /** Makes the queue usable again after {@linkcode stop}. */
+  restart(): void {
+    this.#stopped = false;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#queue.length === 0) return;
+    this.#scheduled = true;
+    queueMicrotask(this.#run);
+  }
+
+  readonly #run = (): void => {
+    this.#scheduled = false;
+    for (let item = this.#queue.dequeue(); item !== undefined; item = this.#queue.dequeue()) {
+      if (!(item instanceof Message)) this.#tell(item);
+      else if (this.#stopped) releaseThrottles(item);
+      else this.#dispatch(item, this.#queue.owner);
+    }
+    if (this.#stopping === undefined) return;
+    for (const item of this.#queue.takeAll()) releaseThrottles(item as Message);
+    this.#stopping.resolve();
+    this.#stopping = undefined;
+  };
+
+  /** Offers a message to the dispatchers, one after the other, until one does not decline. */
+  #dispatch(message: Message, id: number): void {
+    for (let i = 0; i < this.#dispatchers.length; i++) {
+      const verdict = this.#offer(message, i);
+      if (verdict instanceof Promise) return void this.#finish(message, id, verdict, i + 1);
+      if (verdict) return releaseThrottles(message);
+    }
+    this.#unhandled(message);
+    releaseThrottles(message);
+  }
+
+  /** The rest of {@linkcode #dispatch} once a dispatcher has returned a promise: the connection is passed over meanwhile. */
+  async #finish(message: Message, id: number, first: Promise<boolean>, next: number): Promise<void> {
+    this.#queue.hold(id);
+    let handled = await first;
+    for (let i = next; !handled && !this.#stopped && i < this.#dispatchers.length; i++) {
+      handled = await this.#offer(message, i);
+    }
+    if (!handled) this.#unhandled(message);
+    releaseThrottles(message);
+    this.#queue.resume(id);
+    this.#schedule();
+  }
+
+  /** Whether dispatcher number `index` handled the message; having thrown counts as that. */
+  #offer(message: Message, index: number): boolean | Promise<boolean> {
+    const dispatcher = this.#dispatchers[index]!;
+    if (dispatcher.dispatch === undefined) return false;
+    try {
+      const verdict = dispatcher.dispatch(message);
+      return verdict instanceof Promise
+        ? verdict.then(isHandled, (error) => this.#failed(error, message))
+        : isHandled(verdict);
+    } catch (error) {
+      return this.#failed(error, message);
+    }
+  }
+
+  #failed(error: unknown, message: Message): true {
+    this.#onError(error, message);
+    return true;
+  }
+
+  #tell({ kind, connection, info }: DispatchEvent): void {
+    for (const dispatcher of [...this.#dispatchers]) {
+      this.#try(connection, () => {
+        const told = dispatcher[kind]?.(connection, info as ResetInfo);
+        if (told instanceof Promise) told.catch((error) => this.#onError(error, connection));
+      });
+    }
+  }
+
+  #try(subject: Message | Connection, call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.#onError(error, subject);
+    }
+  }
+}
+
+function isHandled(verdict: boolean | void): boolean {
+  return verdict !== false;
+}

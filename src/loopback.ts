@@ -1,0 +1,62 @@
+/**
+ * The connection to oneself.
+ *
+ * @module
+ */
+
+import { deliverLocally, type Message } from "./message.ts";
+import type { PipeHost } from "./pipe_host.ts";
+import type { PipeState, Session, SessionCarrier } from "./session.ts";
+
+/**
+ * Carries the session with ourselves: messages go straight to the dispatch queue, neither encoded nor throttled. Ceph's
+ * `local_connection` and `local_delivery`.
+ */
+export class Loopback implements SessionCarrier {
+  readonly #host: PipeHost;
+  /** The session that it carries. */
+  readonly session: Session;
+  state: PipeState = "open";
+
+  /** @param host The messenger. */
+  constructor(host: PipeHost) {
+    this.#host = host;
+    this.session = host.newSession();
+    this.restart();
+  }
+
+  /** Carries the session again after {@linkcode stop}. */
+  restart(): void {
+    this.state = "open";
+    this.session.carrier = this;
+    this.session.peerType = this.#host.name.type;
+  }
+
+  /** Ends the session, at the messenger's shutdown. */
+  stop(): void {
+    this.state = "closed";
+    this.session.release(this);
+  }
+
+  enqueue(message: Message): boolean {
+    const { dispatchQueue, options, name, address } = this.#host;
+    if (this.state === "closed") return false;
+    this.session.peerAddress = address;
+    const priority = message.priority || options.defaultSendPriority;
+    const received = deliverLocally(message, this.session.connection, name, options.environment.now());
+    dispatchQueue.deliver(received, this.session.id, priority);
+    return true;
+  }
+
+  sendKeepalive(): void {
+    this.session.lastKeepalive = this.session.lastKeepaliveAck = this.#host.options.environment.now();
+  }
+
+  /** One cannot lose the connection to oneself. */
+  markDown(): void {}
+
+  /** Ends only with the messenger. */
+  close(): void {}
+
+  markDisposable(): void {}
+}

@@ -1,0 +1,222 @@
+/**
+ * What callers send and receive.
+ *
+ * @module
+ */
+
+import type { Connection } from "./connection.ts";
+import { MessengerError } from "./errors.ts";
+import { EntityType } from "./wire/constants.ts";
+import { EntityName } from "./wire/entity.ts";
+import type { MessageHeader } from "./wire/frame.ts";
+
+const EMPTY = new Uint8Array(0);
+const UNKNOWN_SOURCE = new EntityName(EntityType.CLIENT);
+
+/** The parts of a message beside its type; all may be left out. */
+export interface MessageInit {
+  /** The first segment: by custom the message's encoded fields. */
+  readonly front?: Uint8Array;
+  /** The second segment: seldom used. */
+  readonly middle?: Uint8Array;
+  /** The third segment: by custom bulk data. */
+  readonly data?: Uint8Array;
+  /** The application's transaction number, 0 to 2^53 - 1. */
+  readonly tid?: number;
+  /** 1 to 65535, by custom at most 255; a higher one overtakes. 0 takes the messenger's default, 127. */
+  readonly priority?: number;
+  /** How the contents are encoded, 0 to 65535. */
+  readonly version?: number;
+  /** The oldest decoder that can read the contents, 0 to 65535. By default that of `version`. */
+  readonly compatVersion?: number;
+  /** How the data wants to be aligned in a receiver's memory: the low 16 bits of its natural offset. */
+  readonly dataOffset?: number;
+}
+
+let receive: (
+  header: MessageHeader,
+  bytes: Uint8Array,
+  at: number,
+  source: EntityName,
+  connection: Connection,
+  receivedAt: number,
+) => Message;
+let markReceived: (message: Message, connection: Connection, source: EntityName, receivedAt: number) => Message;
+let hold: (message: Message, lease: Lease) => void;
+let letGo: (message: Message) => void;
+
+/** What takes back a received message's share of the throttles: one for all messages of a connection. */
+export interface Lease {
+  /** Gives one message of `bytes` bytes back. */
+  release(bytes: number): void;
+}
+
+/**
+ * A message: a type, three segments of bytes, and a few numbers. Ceph's `Message`.
+ *
+ * The segments are not copied: do not change bytes that were given to a message until it has been sent, or where the session is
+ * lossless, acknowledged. One message may be sent on any number of connections, and a received one may be sent on.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Message } from "@msgr/pipe";
+ *
+ * const message = new Message(0x8001, { data: new TextEncoder().encode("hello"), tid: 7 });
+ * assertEquals([message.type, message.tid, message.byteLength], [0x8001, 7, 5]);
+ * ```
+ */
+export class Message {
+  /** What kind of message it is, 0 to 65535. Ceph's own types are below 0x1000. */
+  readonly type: number;
+  /** The application's transaction number. */
+  readonly tid: number;
+  /** Higher leaves, and is dispatched, first; 0 for the messenger's default. */
+  readonly priority: number;
+  /** How the contents are encoded. */
+  readonly version: number;
+  /** The oldest decoder that can read the contents. */
+  readonly compatVersion: number;
+  /** How the data wants to be aligned in a receiver's memory. */
+  readonly dataOffset: number;
+  /** Bytes of the front. */
+  readonly frontLength: number;
+  /** Bytes of the middle. */
+  readonly middleLength: number;
+  /** Bytes of the data. */
+  readonly dataLength: number;
+  /** The number that the sender gave it within the session; 0 for a message that was not received. */
+  readonly seq: number = 0;
+  /** Who sent it; `client.?` for a message that was not received. */
+  readonly source: EntityName = UNKNOWN_SOURCE;
+  /** When its first byte was seen, in milliseconds since 1970; 0 for a message that was not received. Ceph's `recv_stamp`. */
+  readonly receivedAt: number = 0;
+
+  #connection: Connection | undefined;
+  /** Segments of a received message, one after the other; views of them are only made when somebody looks. */
+  #bytes: Uint8Array = EMPTY;
+  #at = 0;
+  #front: Uint8Array | undefined;
+  #middle: Uint8Array | undefined;
+  #data: Uint8Array | undefined;
+  #lease: Lease | undefined;
+
+  /**
+   * Makes a message to send.
+   *
+   * @param type What kind of message it is, 0 to 65535.
+   * @param init Its segments and numbers.
+   * @throws {MessengerError} With code `invalid` for a number out of range.
+   */
+  constructor(type: number, init: MessageInit = {}) {
+    this.type = checked("type", type, 0xffff);
+    this.tid = init.tid === undefined ? 0 : checked("tid", init.tid, Number.MAX_SAFE_INTEGER);
+    this.priority = init.priority === undefined ? 0 : checked("priority", init.priority, 0xffff);
+    this.version = init.version === undefined ? 0 : checked("version", init.version, 0xffff);
+    this.compatVersion = init.compatVersion === undefined
+      ? this.version
+      : checked("compatVersion", init.compatVersion, 0xffff);
+    this.dataOffset = init.dataOffset === undefined ? 0 : checked("dataOffset", init.dataOffset, 0xffff);
+    this.#front = init.front ?? EMPTY;
+    this.#middle = init.middle ?? EMPTY;
+    this.#data = init.data ?? EMPTY;
+    this.frontLength = this.#front.length;
+    this.middleLength = this.#middle.length;
+    this.dataLength = this.#data.length;
+  }
+
+  /** The first segment. */
+  get front(): Uint8Array {
+    return this.#front ??= this.#view(0, this.frontLength);
+  }
+
+  /** The second segment. */
+  get middle(): Uint8Array {
+    return this.#middle ??= this.#view(this.frontLength, this.middleLength);
+  }
+
+  /** The third segment. */
+  get data(): Uint8Array {
+    return this.#data ??= this.#view(this.frontLength + this.middleLength, this.dataLength);
+  }
+
+  /** Bytes of all three segments. */
+  get byteLength(): number {
+    return this.frontLength + this.middleLength + this.dataLength;
+  }
+
+  /**
+   * The connection that it came by, to answer on.
+   *
+   * @throws {MessengerError} With code `invalid` for a message that was not received.
+   */
+  get connection(): Connection {
+    if (this.#connection !== undefined) return this.#connection;
+    throw new MessengerError("invalid", "Cannot tell the connection of a message: it was not received");
+  }
+
+  #view(offset: number, length: number): Uint8Array {
+    return length === 0 ? EMPTY : this.#bytes.subarray(this.#at + offset, this.#at + offset + length);
+  }
+
+  static {
+    receive = (header, bytes, at, source, connection, receivedAt) => {
+      const message = new Message(header.type, RECEIVED);
+      const writable = message as { -readonly [Field in keyof Message]: Message[Field] };
+      writable.tid = header.tid;
+      writable.priority = header.priority;
+      writable.version = header.version;
+      writable.compatVersion = header.compatVersion;
+      writable.dataOffset = header.dataOffset;
+      writable.frontLength = header.frontLength;
+      writable.middleLength = header.middleLength;
+      writable.dataLength = header.dataLength;
+      writable.seq = header.seq;
+      writable.source = source;
+      writable.receivedAt = receivedAt;
+      message.#connection = connection;
+      message.#bytes = bytes;
+      message.#at = at;
+      message.#front = undefined;
+      message.#middle = undefined;
+      message.#data = undefined;
+      return message;
+    };
+    markReceived = (original, connection, source, receivedAt) => {
+      const { type, tid, priority, version, compatVersion, dataOffset, front, middle, data } = original;
+      const message = new Message(type, { tid, priority, version, compatVersion, dataOffset, front, middle, data });
+      const writable = message as { -readonly [Field in keyof Message]: Message[Field] };
+      writable.source = source;
+      writable.receivedAt = receivedAt;
+      message.#connection = connection;
+      return message;
+    };
+    hold = (message, lease) => {
+      message.#lease = lease;
+    };
+    letGo = (message) => {
+      const lease = message.#lease;
+      if (lease === undefined) return;
+      message.#lease = undefined;
+      lease.release(message.byteLength);
+    };
+  }
+}
+
+const RECEIVED: MessageInit = {};
+
+function checked(field: string, value: number, most: number): number {
+  if (Number.isInteger(value) && value >= 0 && value <= most) return value;
+  throw new MessengerError("invalid", `Bad message ${field}: got ${value}, expected 0 to ${most}`);
+}
+
+export {
+  /** Ties what a received message holds of its throttles to it. */
+  hold as holdThrottles,
+  /** Gives back what a received message holds of its throttles; a second time it does nothing. */
+  letGo as releaseThrottles,
+  /** Makes a received message of one that never left the process. */
+  markReceived as deliverLocally,
+  /** Makes a received message; its segments lie in `bytes` from `at` on. */
+  receive as receivedMessage,
+};

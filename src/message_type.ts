@@ -1,0 +1,112 @@
+/**
+ * Messages with contents of a type: what a program defines once and uses on both sides.
+ *
+ * @module
+ */
+
+import { MessengerError } from "./errors.ts";
+import { Message, type MessageInit } from "./message.ts";
+
+/** The three segments of a message, of which any may be missing. */
+export interface Segments {
+  /** The first segment. */
+  readonly front?: Uint8Array;
+  /** The second segment. */
+  readonly middle?: Uint8Array;
+  /** The third segment. */
+  readonly data?: Uint8Array;
+}
+
+/** How values of a type become bytes and bytes become values. */
+export interface MessageCodec<T> {
+  /** Makes segments of a value. */
+  encode(value: T): Segments;
+  /** Makes a value of a received message's segments. What it throws becomes the cause of a `bad_message` error. */
+  decode(message: Message): T;
+}
+
+/** Bytes as they are, in the data segment. */
+export const bytesCodec: MessageCodec<Uint8Array> = {
+  encode: (data) => ({ data }),
+  decode: (message) => message.data,
+};
+
+/** Text in UTF-8, in the front. Bytes that are no UTF-8 are an error. */
+export const textCodec: MessageCodec<string> = {
+  encode: (text) => ({ front: new TextEncoder().encode(text) }),
+  decode: (message) => new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(message.front),
+};
+
+/**
+ * JSON, in the front.
+ *
+ * @param check Makes sure that what arrived is a `T`, and throws if it is not. Without one a peer is trusted to send what its type says.
+ */
+export function jsonCodec<T>(check: (value: unknown) => T = (value) => value as T): MessageCodec<T> {
+  return {
+    encode: (value) => textCodec.encode(JSON.stringify(value)),
+    decode: (message) => check(JSON.parse(textCodec.decode(message))),
+  };
+}
+
+/**
+ * A type of message: its number and how its contents are encoded.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { jsonCodec, MessageType } from "@msgr/pipe";
+ *
+ * const Greeting = new MessageType(0x8001, jsonCodec<{ to: string }>());
+ * const message = Greeting.message({ to: "osd.3" });
+ * assertEquals(message.type, 0x8001);
+ * assertEquals(Greeting.read(message), { to: "osd.3" });
+ * ```
+ */
+export class MessageType<T> {
+  /** The number on the wire, 0 to 65535. Ceph's own are below 0x1000. */
+  readonly type: number;
+  /** How the contents are encoded. */
+  readonly codec: MessageCodec<T>;
+
+  /**
+   * Defines a type of message.
+   *
+   * @param type The number on the wire.
+   * @param codec How the contents are encoded.
+   */
+  constructor(type: number, codec: MessageCodec<T>) {
+    this.type = new Message(type).type;
+    this.codec = codec;
+  }
+
+  /** Makes a message of a value. `init` sets its numbers: `tid`, `priority`, and so on. */
+  message(value: T, init: Omit<MessageInit, keyof Segments> = {}): Message {
+    return new Message(this.type, { ...init, ...this.codec.encode(value) });
+  }
+
+  /** Whether a message is of this type. */
+  matches(message: Message): boolean {
+    return message.type === this.type;
+  }
+
+  /**
+   * The value in a message of this type.
+   *
+   * @throws {MessengerError} With code `bad_message` if it is of another type, or its contents do not fit.
+   */
+  read(message: Message): T {
+    if (!this.matches(message)) {
+      throw new MessengerError("bad_message", `Cannot read message of type ${message.type}: expected ${this.type}`);
+    }
+    try {
+      return this.codec.decode(message);
+    } catch (cause) {
+      throw new MessengerError(
+        "bad_message",
+        `Cannot read message ${message.seq} of type ${this.type}: ${cause instanceof Error ? cause.message : cause}`,
+        { cause },
+      );
+    }
+  }
+}

@@ -1,0 +1,472 @@
+/**
+ * One entity's presence on the network.
+ *
+ * @module
+ */
+
+import { Connection } from "./connection.ts";
+import { DispatchQueue } from "./dispatch_queue.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import { sleep } from "./environment.ts";
+import { MessengerError, NetworkError } from "./errors.ts";
+import { entityAddress, socketAddress } from "./handshake.ts";
+import { Loopback } from "./loopback.ts";
+import type { Message } from "./message.ts";
+import type { MessageType } from "./message_type.ts";
+import { defaultNetwork } from "./net/default.ts";
+import type { Listener, Network, Socket } from "./net/network.ts";
+import { type LogEvent, type MessengerOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { Pipe } from "./pipe.ts";
+import type { PipeHost } from "./pipe_host.ts";
+import { type Policy, PolicySet } from "./policy.ts";
+import { Session } from "./session.ts";
+import { Counters, type MessengerStats } from "./stats.ts";
+import { Throttle } from "./throttle.ts";
+import { TypeHandlers } from "./type_handlers.ts";
+import { EntityAddress } from "./wire/address.ts";
+import { EntityType, Protocol } from "./wire/constants.ts";
+import { EntityName, entityTypeLabel, parseEntityType } from "./wire/entity.ts";
+
+/** What `rebind` adds to the nonce, so that peers see another entity. Ceph's number. */
+const REBIND_NONCE_STEP = 1_000_000;
+/** How long accepting pauses when the system refuses to (too many open files), in ms. */
+const ACCEPT_ERROR_PAUSE = 100;
+
+/** Options of {@linkcode Messenger.bind}. */
+export interface BindOptions {
+  /** First and last port to try, where the address names port 0. Ceph's `ms_bind_port_min` and `ms_bind_port_max`. */
+  readonly ports?: readonly [first: number, last: number];
+  /** Ports of that range to leave out. */
+  readonly avoidPorts?: Iterable<number>;
+}
+
+/** Options of {@linkcode Messenger.connectTo}. */
+export interface ConnectToOptions {
+  /**
+   * What kind of entity the peer is, as a number or a word: it decides the policy and the protocol version.
+   *
+   * @default {"client"}
+   */
+  readonly type?: string | number;
+}
+
+/**
+ * A Messenger: who we are, where we listen, our sessions, and who is told of what they bring. One is enough for a
+ * process. Ceph's `SimpleMessenger`.
+ *
+ * Every session is carried by a Pipe, which has a Reader and a Writer; messages go through the DispatchQueue to the
+ * Dispatchers; callers hold a Connection.
+ *
+ * @example Two messengers in one process
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { jsonCodec, MessageType, Messenger } from "@msgr/pipe";
+ * import { MemoryNetwork } from "@msgr/pipe/testing";
+ *
+ * const Add = new MessageType(0x8001, jsonCodec<{ a: number; b: number }>());
+ * const Sum = new MessageType(0x8002, jsonCodec<{ sum: number }>());
+ * const network = new MemoryNetwork();
+ *
+ * await using server = new Messenger({ network });
+ * server.on(Add, ({ a, b }, message) => void message.connection.send(Sum.message({ sum: a + b })));
+ * await server.bind("127.0.0.1:6800");
+ *
+ * await using client = new Messenger({ network });
+ * const { promise, resolve } = Promise.withResolvers<number>();
+ * client.on(Sum, ({ sum }) => resolve(sum));
+ * client.connectTo("127.0.0.1:6800").send(Add.message({ a: 1, b: 2 }));
+ * assertEquals(await promise, 3);
+ * ```
+ */
+export class Messenger implements AsyncDisposable {
+  readonly #options: ResolvedOptions;
+  readonly #policies = new PolicySet();
+  readonly #counters = new Counters();
+  readonly #dispatchThrottle: Throttle;
+  readonly #dispatchQueue: DispatchQueue;
+  readonly #host: PipeHost;
+  readonly #handlers: TypeHandlers;
+  readonly #loopback: Loopback;
+
+  #name: EntityName;
+  #address: EntityAddress;
+  #network: Network | undefined;
+  #globalSeq = 0;
+  #listener: Listener | undefined;
+  #accepting: Promise<void> | undefined;
+  #hasDispatcher = Promise.withResolvers<void>();
+  #shutdown: Promise<void> | undefined;
+  readonly #pipes = new Set<Pipe>();
+  readonly #byAddress = new Map<string, Pipe>();
+  readonly #byEndpoint = new Map<string, Pipe>();
+  #allReaped: PromiseWithResolvers<void> | undefined;
+
+  /**
+   * Makes a messenger; it does nothing yet.
+   *
+   * @param options Who this is, and the limits it keeps.
+   * @throws {MessengerError} With code `invalid`, naming the option and its range.
+   */
+  constructor(options: MessengerOptions = {}) {
+    this.#options = resolveOptions(options);
+    const { environment, onDispatchError, log } = this.#options;
+    this.#network = options.network;
+    this.#name = EntityName.parse(options.name ?? "client.?");
+    this.#address = EntityAddress.from("", 0, options.nonce ?? Math.floor(environment.random() * 2 ** 32));
+    this.#dispatchThrottle = new Throttle(this.#options.dispatchThrottleBytes);
+    this.#dispatchQueue = new DispatchQueue(onDispatchError, (message) => {
+      log({ event: "unhandled_message", peer: message.source.toString(), detail: `type ${message.type}` });
+    });
+    this.#host = this.#makeHost();
+    this.#handlers = new TypeHandlers((connection, error) => this.#fail(connection, error));
+    this.#loopback = new Loopback(this.#host);
+  }
+
+  /** Who we are. */
+  get name(): EntityName {
+    return this.#name;
+  }
+
+  /** Changes who we are: a Ceph client's number is known once it has authenticated. Ceph's `set_myname`. */
+  set name(name: EntityName) {
+    this.#name = name;
+  }
+
+  /**
+   * Where we are: the bound address, or once a peer has told us, our host without a port. Ceph's `get_myaddr`.
+   */
+  get address(): EntityAddress {
+    return this.#address;
+  }
+
+  /** The connection to ourselves: what is sent on it is dispatched here, without a socket. Ceph's `get_loopback_connection`. */
+  get loopback(): Connection {
+    return this.#loopback.session.connection;
+  }
+
+  /** Every connection to a peer whose session is alive. */
+  get connections(): Connection[] {
+    return [...this.#pipes].filter((pipe) => pipe.session.isAnnounced && pipe.state !== "closed").map((pipe) =>
+      pipe.session.connection
+    );
+  }
+
+  /** What the messenger has done so far, in numbers. */
+  stats(): MessengerStats {
+    const c = this.#counters;
+    return {
+      msgr_recv_messages: c.recvMessages,
+      msgr_send_messages: c.sendMessages,
+      msgr_recv_bytes: c.recvBytes,
+      msgr_send_bytes: c.sendBytes,
+      msgr_created_connections: c.createdConnections,
+      msgr_active_connections: this.#pipes.size,
+      connect_attempts: c.connectAttempts,
+      reconnects: c.reconnects,
+      replayed_messages: c.replayed,
+      duplicate_messages: c.duplicates,
+      dropped_messages: c.dropped,
+      protocol_errors: c.protocolErrors,
+      dispatch_queue_len: this.#dispatchQueue.length,
+      dispatch_throttle_bytes: this.#dispatchThrottle.current,
+    };
+  }
+
+  /** Asks a dispatcher after all others. Ceph's `add_dispatcher_tail`. */
+  addDispatcherTail(dispatcher: Dispatcher): void {
+    this.#dispatchQueue.add(dispatcher, "tail");
+    this.#hasDispatcher.resolve();
+  }
+
+  /** Asks a dispatcher before all others. Ceph's `add_dispatcher_head`. */
+  addDispatcherHead(dispatcher: Dispatcher): void {
+    this.#dispatchQueue.add(dispatcher, "head");
+    this.#hasDispatcher.resolve();
+  }
+
+  /**
+   * Handles the messages of one type. A later handler of the same type takes the place of an earlier one. Dispatchers that were added before the
+   * first handler are asked first.
+   *
+   * A message whose contents do not fit its type ends its connection.
+   *
+   * @param type The type of message.
+   * @param handler Is given the contents and the message. The connection's next message waits until a returned promise settles.
+   */
+  on<T>(type: MessageType<T>, handler: (body: T, message: Message) => void | Promise<void>): void {
+    if (this.#handlers.size === 0) this.addDispatcherTail(this.#handlers);
+    this.#handlers.set(type, handler);
+  }
+
+  /** Sets the policy for all peers, or for those of one kind; connections that exist keep theirs. Ceph's `set_policy`. */
+  setPolicy(policy: Policy, type?: string | number): void {
+    this.#policies.set(type === undefined ? undefined : parseEntityType(type), policy);
+  }
+
+  /** The policy for peers of a kind. Ceph's `get_policy`. */
+  getPolicy(type: string | number): Policy {
+    return this.#policies.get(parseEntityType(type));
+  }
+
+  /**
+   * Listens for peers. They are let in as soon as there is a dispatcher, or a handler of {@linkcode on}.
+   *
+   * @param address Where: `"127.0.0.1:6800"`, `"[::1]:0"`, `"0.0.0.0:6800"`, `"unix:/run/a.sock"`. Port 0 is any free port.
+   * @param options A range of ports to choose from.
+   * @returns The address that others may connect to.
+   * @throws {NetworkError} With code `address_in_use`, `address_not_available`, `permission_denied`, …
+   * @throws {MessengerError} With code `invalid` if it is bound already, `closed` after the shutdown.
+   */
+  async bind(address: string | EntityAddress, options: BindOptions = {}): Promise<EntityAddress> {
+    this.#checkOpen("bind");
+    const wanted = typeof address === "string" ? EntityAddress.parse(address) : address;
+    if (this.#listener !== undefined) {
+      throw new MessengerError(
+        "invalid",
+        `Cannot bind to ${wanted.endpoint}: bound to ${this.#address.endpoint} already`,
+      );
+    }
+    const listener = await this.#listen(wanted, options);
+    this.#listener = listener;
+    this.#address = entityAddress(listener.address).withNonce(this.#address.nonce);
+    this.#accepting = this.#accept(listener);
+    this.#options.log({ event: "listening", detail: this.#address.toString() });
+    return this.#address;
+  }
+
+  /**
+   * Listens elsewhere, as another entity: all sessions end, the nonce changes. Ceph's `rebind`.
+   *
+   * @param options A range of ports to choose from; the port in use now is left out.
+   */
+  async rebind(options: BindOptions = {}): Promise<EntityAddress> {
+    const { host, port, kind, nonce } = this.#address;
+    await this.#stopListening();
+    this.markDownAll();
+    this.#address = EntityAddress.from("", 0, (nonce + REBIND_NONCE_STEP) >>> 0);
+    const avoidPorts = [...(options.avoidPorts ?? []), port];
+    return await this.bind(EntityAddress.from(kind === "unix" ? `unix:${host}` : host, 0), { ...options, avoidPorts });
+  }
+
+  /**
+   * The connection to a peer: the one there is, or a new one, which dials when the first message is sent. It never fails; what
+   * goes wrong is told to the dispatchers. Ceph's `get_connection` and `connect_to`.
+   *
+   * @param address Where the peer is: `"127.0.0.1:6800"`, `"unix:/run/a.sock"`. With a nonce (`"127.0.0.1:6800/7"`) only the
+   * entity with that nonce will do; without one, whoever listens there.
+   * @param options What kind of entity it is.
+   * @throws {MessengerError} With code `invalid` for an address nobody can listen at, or if the policy for that kind never dials;
+   * `closed` after the shutdown.
+   */
+  connectTo(address: string | EntityAddress, options: ConnectToOptions = {}): Connection {
+    this.#checkOpen("connect");
+    const anyNonce = typeof address === "string" && !/[/#]\d+$/.test(address.replace(/^unix:/, ""));
+    const peer = typeof address === "string" ? EntityAddress.parse(address) : address;
+    const type = parseEntityType(options.type ?? EntityType.CLIENT);
+    if (!peer.isListening || peer.isBlank) {
+      throw new MessengerError("invalid", `Cannot connect to ${peer}: nobody can listen there`);
+    }
+    if (anyNonce ? peer.endpoint === this.#address.endpoint : peer.equals(this.#address)) return this.loopback;
+    const existing = (anyNonce ? this.#byEndpoint.get(peer.endpoint) : undefined) ?? this.#host.findPipe(peer);
+    if (existing !== undefined) return existing.session.connection;
+    if (this.#policies.get(type).server) {
+      throw new MessengerError(
+        "invalid",
+        `Cannot connect to ${peer}: the policy for ${entityTypeLabel(type)} never dials`,
+      );
+    }
+    const session = this.#host.newSession();
+    session.peerAddress = peer;
+    session.peerType = type;
+    session.isAnnounced = true;
+    const pipe = Pipe.connecting(this.#host, session, anyNonce);
+    this.#pipes.add(pipe);
+    this.#host.register(pipe);
+    return session.connection;
+  }
+
+  /** The connection to a peer, if its session is alive. */
+  findConnection(address: string | EntityAddress): Connection | undefined {
+    const peer = typeof address === "string" ? EntityAddress.parse(address) : address;
+    return this.#host.findPipe(peer)?.session.connection;
+  }
+
+  /** Ends the session with a peer; the dispatchers are told with `handleReset`. Ceph's `mark_down` by address. */
+  markDown(address: string | EntityAddress): void {
+    const peer = typeof address === "string" ? EntityAddress.parse(address) : address;
+    const pipe = this.#host.findPipe(peer);
+    pipe?.markDownWithReset(new MessengerError("closed", `The connection to ${peer} was marked down`));
+  }
+
+  /** Ends every session; the dispatchers are told with `handleReset`. Ceph's `mark_down_all`. */
+  markDownAll(): void {
+    for (const pipe of [...this.#pipes]) {
+      pipe.markDownWithReset(new MessengerError("closed", `The connection to ${pipe.peer} was marked down`));
+    }
+  }
+
+  /**
+   * Stops listening and ends every session; the dispatchers are told with `handleReset`. It does not wait for dispatchers that are at work. To
+   * send what is queued first, await `connection.close()`. Ceph's `shutdown` and `wait`.
+   *
+   * @returns A promise that fulfils when no socket, timer or task of the messenger is left. Another call returns the same.
+   */
+  shutdown(): Promise<void> {
+    return this.#shutdown ??= this.#stop();
+  }
+
+  /** Makes a messenger usable again after its shutdown, unbound, with its dispatchers and policies. Ceph's `start`. */
+  async start(): Promise<void> {
+    await this.#shutdown;
+    this.#shutdown = undefined;
+    this.#dispatchQueue.restart();
+    this.#loopback.restart();
+  }
+
+  /** {@linkcode shutdown}, for `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.shutdown();
+  }
+
+  async #stop(): Promise<void> {
+    await this.#stopListening();
+    this.markDownAll();
+    this.#loopback.stop();
+    await this.#dispatchQueue.stop();
+    if (this.#pipes.size > 0) {
+      this.#allReaped = Promise.withResolvers();
+      await this.#allReaped.promise;
+    }
+    this.#address = EntityAddress.from("", 0, this.#address.nonce);
+  }
+
+  #checkOpen(what: string): void {
+    if (this.#shutdown !== undefined) {
+      throw new MessengerError("closed", `Cannot ${what}: the messenger was shut down`);
+    }
+  }
+
+  /** Ends a connection that brought a message nobody can read. */
+  #fail(connection: Connection, error: MessengerError): void {
+    for (const pipe of this.#pipes) {
+      if (pipe.session.connection === connection) pipe.markDownWithReset(error);
+    }
+  }
+
+  async #listen(address: EntityAddress, options: BindOptions): Promise<Listener> {
+    const network = await this.#host.network();
+    const where = socketAddress(address);
+    if (where.transport === "unix" || where.port !== 0 || options.ports === undefined) {
+      return await network.listen(where);
+    }
+    const [first, last] = options.ports, avoid = new Set(options.avoidPorts ?? []);
+    for (let port = first; port <= last; port++) {
+      if (avoid.has(port)) continue;
+      try {
+        return await network.listen({ ...where, port });
+      } catch (error) {
+        if (!(error instanceof NetworkError) || error.code !== "address_in_use") throw error;
+      }
+    }
+    throw new NetworkError(
+      "address_in_use",
+      `Cannot listen on ${address.host}: no port of ${first} to ${last} is free`,
+    );
+  }
+
+  /** Lets peers in until the listener is closed. Ceph's `Accepter`. */
+  async #accept(listener: Listener): Promise<void> {
+    await this.#hasDispatcher.promise;
+    while (this.#listener === listener) {
+      try {
+        for await (const socket of listener) this.#welcome(socket);
+        return;
+      } catch (error) {
+        if (this.#listener !== listener) return;
+        this.#options.log({ event: "listen_error", error: error as MessengerError });
+        await sleep(this.#options.environment, ACCEPT_ERROR_PAUSE);
+      }
+    }
+  }
+
+  #welcome(socket: Socket): void {
+    if (this.#shutdown !== undefined) return socket.abort();
+    this.#pipes.add(Pipe.accepting(this.#host, this.#host.newSession(), socket));
+  }
+
+  async #stopListening(): Promise<void> {
+    const listener = this.#listener;
+    this.#listener = undefined;
+    if (listener === undefined) return;
+    this.#hasDispatcher.resolve();
+    await listener.close();
+    await this.#accepting;
+  }
+
+  /** What Pipes see of this messenger. */
+  #makeHost(): PipeHost {
+    // deno-lint-ignore no-this-alias
+    const messenger = this;
+    return {
+      get name() {
+        return messenger.#name;
+      },
+      get address() {
+        return messenger.#address;
+      },
+      options: this.#options,
+      policies: this.#policies,
+      dispatchQueue: this.#dispatchQueue,
+      dispatchThrottle: this.#dispatchThrottle,
+      counters: this.#counters,
+      network: async () => this.#network ??= await defaultNetwork(),
+      defer: (flush) => {
+        if (this.#network?.flush === "macrotask") this.#options.environment.nextTurn(flush);
+        else queueMicrotask(flush);
+      },
+      nextGlobalSeq: (above = 0) => this.#globalSeq = Math.max(this.#globalSeq, above) + 1,
+      protocolVersion: (peerType, role) => {
+        if (peerType === this.#name.type) return this.#options.clusterProtocol;
+        return PROTOCOLS.get(role === "connect" ? peerType : this.#name.type) ?? 0;
+      },
+      learnAddress: (seen) => {
+        if (this.#address.isBlank && !seen.isBlank) this.#address = this.#address.withHostOf(seen);
+      },
+      newSession: () => {
+        const session = new Session(this.#dispatchQueue.newId(), this.#options.sendHighWaterMark);
+        session.connection = new Connection(session);
+        this.#counters.createdConnections++;
+        return session;
+      },
+      findPipe: (address) => {
+        const exact = this.#byAddress.get(address.key);
+        if (exact !== undefined) return exact;
+        const other = this.#byEndpoint.get(address.endpoint);
+        return other?.anyNonce ? other : undefined;
+      },
+      register: (pipe) => {
+        const { peerAddress } = pipe.session;
+        this.#byAddress.set(peerAddress.key, pipe);
+        if (peerAddress.isListening) this.#byEndpoint.set(peerAddress.endpoint, pipe);
+      },
+      unregister: (pipe) => {
+        const { key, endpoint } = pipe.session.peerAddress;
+        if (this.#byAddress.get(key) === pipe) this.#byAddress.delete(key);
+        if (this.#byEndpoint.get(endpoint) === pipe) this.#byEndpoint.delete(endpoint);
+      },
+      reap: (pipe) => {
+        this.#pipes.delete(pipe);
+        if (this.#pipes.size === 0) this.#allReaped?.resolve();
+      },
+    };
+  }
+}
+
+/** The protocol version that each kind of entity speaks as a server. */
+const PROTOCOLS = new Map<number, number>([
+  [EntityType.MON, Protocol.MON],
+  [EntityType.OSD, Protocol.OSD],
+  [EntityType.MDS, Protocol.MDS],
+]);
+
+export type { LogEvent, MessengerOptions };

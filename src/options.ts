@@ -1,0 +1,235 @@
+/**
+ * What can be set on a messenger, with its defaults, and what can be told of it.
+ *
+ * @module
+ */
+
+import { type Environment, systemEnvironment } from "./environment.ts";
+import { MessengerError } from "./errors.ts";
+import type { Message } from "./message.ts";
+import type { Connection } from "./connection.ts";
+import type { Network } from "./net/network.ts";
+import type { PipeState } from "./session.ts";
+import { Priority } from "./wire/constants.ts";
+import type { SegmentLimits } from "./wire/frame.ts";
+
+const MIB = 1024 * 1024;
+
+/**
+ * How long to wait before attempt number `attempt` to reconnect, in ms: 0 is the first after a fault.
+ *
+ * @param attempt Attempts since the session was last open.
+ * @param random A random number from 0 up to 1, for jitter.
+ */
+export type Backoff = (attempt: number, random: number) => number;
+
+/**
+ * Ceph's back-off: at once, then after 0.2 s, 0.4 s, 0.8 s and so on up to 15 s.
+ *
+ * @param options `initial` and `max` in ms (`ms_initial_backoff`, `ms_max_backoff`); `jitter` from 0 to 1 is the share of each wait
+ * that is left to chance.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { exponentialBackoff } from "@msgr/pipe";
+ *
+ * const backoff = exponentialBackoff({ max: 1000 });
+ * assertEquals([0, 1, 2, 3, 4, 5].map((attempt) => backoff(attempt, 0)), [0, 200, 400, 800, 1000, 1000]);
+ * ```
+ */
+export function exponentialBackoff(options: { initial?: number; max?: number; jitter?: number } = {}): Backoff {
+  const { initial = 200, max = 15_000, jitter = 0 } = options;
+  return (attempt, random) => {
+    const wait = attempt === 0 ? 0 : Math.min(max, initial * 2 ** Math.min(attempt - 1, 52));
+    return wait * (1 - jitter * random);
+  };
+}
+
+/** Something that happened, for a log. */
+export interface LogEvent {
+  /** What happened. */
+  readonly event:
+    | "listening"
+    | "connecting"
+    | "connected"
+    | "accepted"
+    | "replaced"
+    | "refused"
+    | "fault"
+    | "session_reset"
+    | "closed"
+    | "unhandled_message"
+    | "listen_error";
+  /** Which peer it concerns, where it does: its address, or that of its socket while it has not said who it is. */
+  readonly peer?: string | undefined;
+  /** What the Pipe is doing now. */
+  readonly state?: PipeState | undefined;
+  /** What broke. */
+  readonly error?: MessengerError | undefined;
+  /** More, in words. */
+  readonly detail?: string | undefined;
+}
+
+/** Options of a Messenger. All may be left out. */
+export interface MessengerOptions {
+  /**
+   * Who this is: `"osd.3"`, `"client.?"`.
+   *
+   * @default {"client.?"}
+   */
+  readonly name?: string;
+  /**
+   * Tells this process from the one that had its address before, 32 bits.
+   *
+   * @default {a random number}
+   */
+  readonly nonce?: number;
+  /**
+   * How to open sockets.
+   *
+   * @default {that of the runtime}
+   */
+  readonly network?: Network | undefined;
+  /**
+   * Time and chance.
+   *
+   * @default {the system's}
+   */
+  readonly environment?: Environment;
+  /**
+   * The longest front to accept or send, in bytes.
+   *
+   * @default {67108864}
+   */
+  readonly maxFrontBytes?: number;
+  /**
+   * The longest middle to accept or send, in bytes.
+   *
+   * @default {67108864}
+   */
+  readonly maxMiddleBytes?: number;
+  /**
+   * The longest data to accept or send, in bytes.
+   *
+   * @default {67108864}
+   */
+  readonly maxDataBytes?: number;
+  /**
+   * How many bytes of received messages may wait for their dispatchers, over all connections; above that reading stops. 0 for no
+   * limit. Ceph's `ms_dispatch_throttle_bytes`.
+   *
+   * @default {104857600}
+   */
+  readonly dispatchThrottleBytes?: number;
+  /**
+   * Above how many queued bytes a connection's `ready` waits. Each message counts 256 bytes more than it holds.
+   *
+   * @default {4194304}
+   */
+  readonly sendHighWaterMark?: number;
+  /**
+   * How long a handshake may take, in ms. Ceph's `ms_connection_ready_timeout`.
+   *
+   * @default {10000}
+   */
+  readonly handshakeTimeout?: number;
+  /**
+   * After how many ms without a byte from the peer its connection counts as broken; 0 for never. Ceph's `ms_tcp_read_timeout`.
+   *
+   * @default {900000}
+   */
+  readonly readTimeout?: number;
+  /**
+   * How long to wait between attempts to reconnect.
+   *
+   * @default {exponentialBackoff()}
+   */
+  readonly backoff?: Backoff;
+  /**
+   * The priority of messages that have none of their own.
+   *
+   * @default {127}
+   */
+  readonly defaultSendPriority?: number;
+  /**
+   * The protocol version to speak with entities of the own kind. Ceph's `set_cluster_protocol`.
+   *
+   * @default {0}
+   */
+  readonly clusterProtocol?: number;
+  /** Told of everything that happens to connections. Silent by default. */
+  readonly log?: (event: LogEvent) => void;
+  /**
+   * Told when a dispatcher throws or rejects.
+   *
+   * @default {prints it with `console.error`}
+   */
+  readonly onDispatchError?: (error: unknown, subject: Message | Connection) => void;
+}
+
+/** Options with every default filled in. */
+export interface ResolvedOptions extends SegmentLimits {
+  readonly environment: Environment;
+  readonly dispatchThrottleBytes: number;
+  readonly sendHighWaterMark: number;
+  readonly handshakeTimeout: number;
+  readonly readTimeout: number;
+  readonly backoff: Backoff;
+  readonly defaultSendPriority: number;
+  readonly clusterProtocol: number;
+  readonly log: (event: LogEvent) => void;
+  readonly onDispatchError: (error: unknown, subject: Message | Connection) => void;
+}
+
+const DEFAULTS: ResolvedOptions = Object.freeze({
+  environment: systemEnvironment,
+  maxFrontBytes: 64 * MIB,
+  maxMiddleBytes: 64 * MIB,
+  maxDataBytes: 64 * MIB,
+  dispatchThrottleBytes: 100 * MIB,
+  sendHighWaterMark: 4 * MIB,
+  handshakeTimeout: 10_000,
+  readTimeout: 900_000,
+  backoff: exponentialBackoff(),
+  defaultSendPriority: Priority.DEFAULT,
+  clusterProtocol: 0,
+  log: () => {},
+  // A failure that nobody hears of is worse than a library that writes a line.
+  // deno-lint-ignore no-console
+  onDispatchError: (error: unknown) => console.error("A dispatcher failed:", error),
+});
+
+/** The ranges of the numbers among the options. */
+const RANGES: Partial<Record<keyof ResolvedOptions, readonly [number, number]>> = {
+  maxFrontBytes: [0, 0xffffffff],
+  maxMiddleBytes: [0, 0xffffffff],
+  maxDataBytes: [0, 0xffffffff],
+  dispatchThrottleBytes: [0, Number.MAX_SAFE_INTEGER],
+  sendHighWaterMark: [1, Number.MAX_SAFE_INTEGER],
+  handshakeTimeout: [1, 0x7fffffff],
+  readTimeout: [0, 0x7fffffff],
+  defaultSendPriority: [1, 255],
+  clusterProtocol: [0, 0xffffffff],
+};
+
+/**
+ * Fills in the defaults.
+ *
+ * @throws {MessengerError} With code `invalid`, naming the option and its range.
+ */
+export function resolveOptions(options: MessengerOptions): ResolvedOptions {
+  const given = Object.fromEntries(
+    Object.keys(DEFAULTS).flatMap((key) => {
+      const value = options[key as keyof MessengerOptions];
+      return value === undefined ? [] : [[key, value]];
+    }),
+  );
+  const resolved: ResolvedOptions = { ...DEFAULTS, ...given };
+  for (const [key, [least, most]] of Object.entries(RANGES)) {
+    const value = resolved[key as keyof ResolvedOptions] as number;
+    if (Number.isInteger(value) && value >= least && value <= most) continue;
+    throw new MessengerError("invalid", `Bad option ${key}: got ${value}, expected ${least} to ${most}`);
+  }
+  return resolved;
+}

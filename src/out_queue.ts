@@ -1,0 +1,161 @@
+/**
+ * What a session still has to send, and what it has sent without hearing that it arrived.
+ *
+ * @module
+ */
+
+import type { Message } from "./message.ts";
+import { Ring } from "./ring.ts";
+
+/** What a queued message costs beside its contents, in bytes: without it a million empty messages would weigh nothing. */
+const OVERHEAD = 256;
+
+/** The messages of one priority. */
+interface Lane {
+  readonly priority: number;
+  readonly messages: Ring<Message>;
+}
+
+/**
+ * Per-priority queues and the list of unacknowledged messages. Ceph's `out_q` and `sent`.
+ *
+ * Sequence numbers are not kept with the messages, since one message may be sent on many connections: the unacknowledged ones are numbered without gaps
+ * up to `outSeq`. For the same reason a replay moves nothing: it turns a cursor back to the start of `sent`.
+ *
+ * ```text
+ *   sent:   [ written in this connection ... | waiting for their replay ... ]
+ *             outSeq - cursor + 1 ... outSeq   outSeq + 1 ...
+ * ```
+ */
+export class OutQueue {
+  /** The number of the message that was handed to the socket last. Ceph's `out_seq`. */
+  outSeq = 0;
+
+  readonly #lanes: Lane[] = [];
+  #lastLane: Lane | undefined;
+  #unsent = 0;
+  readonly #sent = new Ring<Message>();
+  #cursor = 0;
+  #bytes = 0;
+
+  /** Messages that wait to be sent, those to be replayed included. */
+  get unsent(): number {
+    return this.#unsent + this.#sent.length - this.#cursor;
+  }
+
+  /** Messages that were sent and not acknowledged. */
+  get unacknowledged(): number {
+    return this.#cursor;
+  }
+
+  /** What all of them weigh, in bytes, with a fixed cost for each message. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Adds a message behind the others of its priority. */
+  push(message: Message, priority: number): void {
+    let lane = this.#lastLane;
+    if (lane === undefined || lane.priority !== priority) this.#lastLane = lane = this.#lane(priority);
+    lane.messages.push(message);
+    this.#unsent++;
+    this.#bytes += message.byteLength + OVERHEAD;
+  }
+
+  /**
+   * Takes the next message to send and gives it the number `outSeq`: first those to be replayed, then the highest priority, in each
+   * the oldest. Ceph's `_get_next_outgoing`.
+   *
+   * @param keep Whether to remember it until it is acknowledged, as a lossless session must.
+   */
+  next(keep: boolean): Message | undefined {
+    if (this.#cursor < this.#sent.length) {
+      this.outSeq++;
+      return this.#sent.at(this.#cursor++);
+    }
+    if (this.#unsent === 0) return undefined;
+    for (const lane of this.#lanes) {
+      const message = lane.messages.shift();
+      if (message === undefined) continue;
+      this.#unsent--;
+      this.outSeq++;
+      if (keep) {
+        this.#sent.push(message);
+        this.#cursor++;
+      } else {
+        this.#bytes -= message.byteLength + OVERHEAD;
+      }
+      return message;
+    }
+    return undefined;
+  }
+
+  /**
+   * Makes every unacknowledged message wait for its replay, under the number it had, ahead of all others. Ceph's `requeue_sent`.
+   *
+   * @returns How many there are.
+   */
+  requeueSent(): number {
+    this.outSeq -= this.#cursor;
+    this.#cursor = 0;
+    return this.#sent.length;
+  }
+
+  /**
+   * Forgets those waiting for their replay that the peer says it has: `seq` is the last number it received. Ceph's
+   * `discard_requeued_up_to`.
+   *
+   * Where nothing is left to replay, numbering goes on behind `seq`: the peer would drop lower numbers as old.
+   *
+   * @returns How many were forgotten.
+   */
+  discardRequeuedUpTo(seq: number): number {
+    let count = 0;
+    while (this.outSeq < seq && this.#cursor < this.#sent.length) {
+      this.#forgetFirst();
+      this.outSeq++;
+      count++;
+    }
+    if (this.#sent.length === 0) this.outSeq = seq;
+    return count;
+  }
+
+  /**
+   * Forgets what the peer has acknowledged: all messages up to `seq`. Ceph's `handle_ack`.
+   *
+   * @returns How many were forgotten.
+   */
+  handleAck(seq: number): number {
+    let count = 0;
+    for (let first = this.outSeq - this.#cursor + 1; first <= seq && this.#cursor > 0; first++) {
+      this.#forgetFirst();
+      this.#cursor--;
+      count++;
+    }
+    return count;
+  }
+
+  /** Forgets every message, sent or not. Ceph's `discard_out_queue`. @returns How many there were. */
+  clear(): number {
+    const count = this.#unsent + this.#sent.length;
+    for (const lane of this.#lanes) lane.messages.clear();
+    this.#sent.clear();
+    this.#unsent = this.#cursor = this.#bytes = 0;
+    return count;
+  }
+
+  #forgetFirst(): void {
+    this.#bytes -= this.#sent.shift()!.byteLength + OVERHEAD;
+  }
+
+  #lane(priority: number): Lane {
+    let index = 0;
+    while (index < this.#lanes.length && this.#lanes[index]!.priority > priority) index++;
+    let lane = this.#lanes[index];
+    if (lane?.priority !== priority) {
+      lane = { priority, messages: new Ring() };
+      this.#lanes.splice(index, 0, lane);
+    }
+    return lane;
+  }
+}

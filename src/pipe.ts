@@ -1,0 +1,387 @@
+/**
+ * One session's transport: a socket at a time, a Reader and a Writer on it, and what happens when it breaks.
+ *
+ * ```text
+ *                       accept            ┌────────── fault, nothing to send ────────┐
+ *   accepting ─────────────────────────▶ open ◀────────────┐                         ▼
+ *                                         │ │              │ READY, SEQ           standby
+ *         standby ── something to send ──▶│ └── fault ──▶ connecting ◀── to send ──────┘
+ *                                         │                │     ▲
+ *                        CLOSE ▼          │ lossy: fault   │WAIT │ the winner is gone
+ *                      closing ──▶ closed ◀┘               ▼     │
+ *                                    ▲                    wait ──┘
+ *                                    └── markDown, replaced by the peer's connection, shutdown
+ * ```
+ *
+ * @module
+ */
+
+import { assert } from "./assert.ts";
+import type { SessionSecurity } from "./auth.ts";
+import { ByteSink } from "./byte_sink.ts";
+import { ByteSource } from "./byte_source.ts";
+import { MessengerError, NetworkError, ProtocolError } from "./errors.ts";
+import type { Lease, Message } from "./message.ts";
+import type { Socket } from "./net/network.ts";
+import type { LogEvent } from "./options.ts";
+import type { PipeHost } from "./pipe_host.ts";
+import type { Policy } from "./policy.ts";
+import { Reader } from "./reader.ts";
+import type { PipeState, Session, SessionCarrier } from "./session.ts";
+import { Feature } from "./wire/constants.ts";
+import { Writer } from "./writer.ts";
+
+/** A socket in use, with its two halves. */
+export interface Link {
+  readonly socket: Socket;
+  readonly source: ByteSource;
+  readonly sink: ByteSink;
+  /** Aborted when the Pipe gives the socket up: ends waits that belong to it. */
+  readonly closing: AbortController;
+}
+
+/**
+ * A Pipe. It is created by its Messenger, and creates the Reader and the Writer that live inside it. Ceph's `Pipe`.
+ *
+ * Where Ceph takes locks, the code between two awaits runs alone; after each await the state has to be looked at again, since the Pipe may
+ * have been marked down, or replaced by a newer connection of the same peer.
+ */
+export class Pipe implements SessionCarrier {
+  readonly host: PipeHost;
+  readonly reader: Reader;
+  readonly writer: Writer;
+
+  state: PipeState;
+  /** What belongs to the session; another Pipe takes it over when it replaces this one. */
+  session: Session;
+  /** The policy for the peer, with the accepting side's say on whether the session is lossy. */
+  policy: Policy;
+  /** Whether the peer was dialled without a nonce: whoever answers at that endpoint is the one. */
+  anyNonce = false;
+  /** How often this session has been connected; 0 is never. Ceph's `connect_seq`. */
+  connectSeq = 0;
+  /** The highest `global_seq` seen from the peer. */
+  peerGlobalSeq = 0;
+  /** Attempts to reconnect since the session was open. */
+  attempts = 0;
+  /** A keepalive is to be sent. */
+  keepaliveQueued = false;
+  /** The time stamp of a peer's keepalive that is to be answered. */
+  keepaliveStamp: Uint8Array | undefined;
+  /** The session is to end in order: with CLOSE, when everything has been sent. */
+  closeRequested = false;
+  /** Signs and checks messages. */
+  security: SessionSecurity | undefined;
+  /** The socket in use. */
+  link: Link | undefined;
+  /** The attempt to dial that is on its way. */
+  dialing: AbortController | undefined;
+  /** Whether the peer's side of the session lacks the long footer. */
+  oldFooter = false;
+  /** Takes back what this Pipe's messages hold of the throttles. */
+  lease: Lease;
+
+  #idleTimer: unknown;
+
+  private constructor(host: PipeHost, state: PipeState, session: Session) {
+    this.host = host;
+    this.state = state;
+    this.session = session;
+    session.carrier = this;
+    this.policy = host.policies.get(session.peerType);
+    this.lease = this.#makeLease();
+    this.reader = new Reader(this);
+    this.writer = new Writer(this);
+  }
+
+  /** A Pipe that dials once there is something to send. */
+  static connecting(host: PipeHost, session: Session, anyNonce: boolean): Pipe {
+    const pipe = new Pipe(host, "standby", session);
+    pipe.anyNonce = anyNonce;
+    pipe.startWriter();
+    return pipe;
+  }
+
+  /** A Pipe for a socket that a peer opened. */
+  static accepting(host: PipeHost, session: Session, socket: Socket): Pipe {
+    const pipe = new Pipe(host, "accepting", session);
+    pipe.attach(socket);
+    pipe.startReader();
+    return pipe;
+  }
+
+  /** Who is at the other end: its address, or that of its socket while it has not said who it is. */
+  get peer(): string {
+    if (this.session.peerAddress.host !== "") return this.session.peerAddress.toString();
+    const remote = this.link?.socket.remoteAddress;
+    return remote === undefined ? "?" : remote.transport === "unix" ? "unix:" : `${remote.hostname}:${remote.port}`;
+  }
+
+  /** Whether something wants to be sent that would justify a connection. Ceph's `is_queued`. */
+  get isQueued(): boolean {
+    return this.session.out.unsent > 0 || this.keepaliveQueued || this.keepaliveStamp !== undefined;
+  }
+
+  /** Whether this side may dial: Ceph's rule, and nobody listens at port 0. */
+  get canDial(): boolean {
+    return !this.policy.server && this.session.peerAddress.isListening;
+  }
+
+  /** Starts the Reader on the current socket. An earlier one may be on its way out: the new one waits for it. Ceph's `start_reader`. */
+  startReader(): void {
+    assert(!this.reader.isRunning, "the Reader is running");
+    this.reader.start();
+  }
+
+  /** Starts the Writer. Ceph's `start_writer`. */
+  startWriter(): void {
+    assert(!this.writer.isRunning, "the Writer is running");
+    this.writer.start();
+  }
+
+  /** Sets what the peer is, and takes the policy for its kind. */
+  adoptPolicy(peerType: number): void {
+    this.session.peerType = peerType;
+    this.policy = this.host.policies.get(peerType);
+    this.lease = this.#makeLease();
+  }
+
+  /** Takes a socket into use. */
+  attach(socket: Socket): Link {
+    assert(this.link === undefined, "a socket is in use");
+    const { environment } = this.host.options;
+    this.link = {
+      socket,
+      source: new ByteSource(socket.readable, () => environment.now()),
+      sink: new ByteSink(socket.writable),
+      closing: new AbortController(),
+    };
+    return this.link;
+  }
+
+  /** Queues a message; false if the Pipe is dead. */
+  enqueue(message: Message): boolean {
+    if (this.state === "closed") return false;
+    const { options } = this.host;
+    if (
+      message.frontLength > options.maxFrontBytes || message.middleLength > options.maxMiddleBytes ||
+      message.dataLength > options.maxDataBytes
+    ) throw tooLarge(message, options);
+    this.session.out.push(message, message.priority || options.defaultSendPriority);
+    this.writer.wake();
+    return true;
+  }
+
+  /** Asks for a sign of life. Ceph's `_send_keepalive`. */
+  sendKeepalive(): void {
+    this.keepaliveQueued = true;
+    this.writer.wake(true);
+  }
+
+  /** Ends the session from this side. Ceph's `mark_down`. */
+  markDown(): void {
+    if (this.state === "closed") return;
+    this.stop(new MessengerError("closed", `The connection to ${this.peer} was marked down`));
+    this.#dropSession();
+  }
+
+  /** Ends the session from this side and tells the dispatchers. */
+  markDownWithReset(error: MessengerError): void {
+    if (this.state === "closed") return;
+    this.stop(error);
+    this.#dropSession(error);
+  }
+
+  /** Ends the session from this side once everything has been sent and, where it is lossless, acknowledged. */
+  close(): void {
+    if (this.state === "closed") return;
+    this.closeRequested = true;
+    this.writer.wake(true);
+  }
+
+  /** CLOSE is about to be sent: the peer has as long to answer it as it has for a handshake. */
+  startClosing(): void {
+    const { environment, handshakeTimeout } = this.host.options;
+    this.state = "closing";
+    environment.clearTimer(this.#idleTimer);
+    this.#idleTimer = environment.setTimer(() => this.markDown(), handshakeTimeout);
+  }
+
+  /** The peer has sent CLOSE: answers it, or if it is an answer itself, is done. */
+  closeReceived(): void {
+    if (this.closeRequested) {
+      this.stop(new MessengerError("closed", `The connection to ${this.peer} was closed`));
+      this.#dropSession();
+      return;
+    }
+    this.state = "closing";
+    this.writer.wake(true);
+  }
+
+  /** Lets the next fault end the session. Ceph's `mark_disposable`. */
+  markDisposable(): void {
+    this.policy = { ...this.policy, lossy: true };
+  }
+
+  /** Opens the session, once the handshake has agreed on everything. */
+  opened(features: bigint, security: SessionSecurity | undefined): void {
+    this.state = "open";
+    if (this.connectSeq > 1) this.host.counters.reconnects++;
+    this.attempts = 0;
+    this.session.features = features;
+    this.oldFooter = (features & Feature.MSG_AUTH) === 0n;
+    this.security = security;
+    this.#watchIdle();
+  }
+
+  /**
+   * Repairs or ends the session after its socket has failed. Ceph's `fault`.
+   *
+   * @param error What failed.
+   * @param onRead Whether the Reader found out: it has nothing to say about a connection attempt.
+   */
+  fault(error: unknown, onRead = false): void {
+    const cause = asMessengerError(error);
+    this.writer.wake(true);
+    if (onRead && this.state === "connecting") return;
+    if (cause instanceof ProtocolError) this.host.counters.protocolErrors++;
+    this.log("fault", { error: cause });
+    if (this.state === "closed" || this.state === "closing") {
+      this.stop(cause);
+      this.#dropSession(this.closeRequested ? undefined : cause);
+      return;
+    }
+    this.shutdownSocket(cause);
+    if (this.policy.lossy && this.state !== "connecting") {
+      this.stop(cause);
+      this.host.dispatchQueue.discard(this.session.id);
+      this.#dropSession(cause);
+      return;
+    }
+    this.session.out.requeueSent();
+    if (this.policy.standby && !this.isQueued) {
+      this.state = "standby";
+    } else if (this.state !== "connecting") {
+      if (this.canDial) {
+        this.connectSeq++;
+        this.state = "connecting";
+      } else {
+        this.state = "standby";
+      }
+      this.attempts = 0;
+    }
+  }
+
+  /** Ends the Pipe: its Reader and Writer find out by themselves. Ceph's `stop`. */
+  stop(reason: MessengerError): void {
+    this.state = "closed";
+    this.dialing?.abort(reason);
+    this.host.unregister(this);
+    this.shutdownSocket(reason);
+    this.writer.wake(true);
+    this.reapIfDone();
+  }
+
+  /** Gives the socket up. What was read ahead is lost with it. Ceph's `shutdown_socket`. */
+  shutdownSocket(reason: MessengerError): void {
+    const { link } = this;
+    this.link = undefined;
+    this.host.options.environment.clearTimer(this.#idleTimer);
+    if (link === undefined) return;
+    link.closing.abort(reason);
+    link.socket.abort(reason);
+  }
+
+  /** The peer has lost the session: drops what was queued, says so, and begins anew. Ceph's `was_session_reset`. */
+  wasSessionReset(): void {
+    const { session, host } = this;
+    host.dispatchQueue.discard(session.id);
+    const dropped = session.out.clear();
+    host.counters.dropped += dropped;
+    session.drained();
+    host.dispatchQueue.event("handleRemoteReset", session.connection, { dropped });
+    this.log("session_reset", { detail: `${dropped} messages dropped` });
+    session.out.outSeq = (session.features & Feature.MSG_AUTH) === 0n
+      ? 0
+      : Math.floor(host.options.environment.random() * 0x80000000);
+    session.inSeq = session.inSeqAcked = 0;
+    this.connectSeq = 0;
+  }
+
+  /** Takes over the session of a Pipe that this one replaces. */
+  takeOver(existing: Pipe, resetFromPeer: boolean): void {
+    const { session } = existing;
+    existing.session = this.session;
+    this.session = session;
+    session.carrier = this;
+    this.anyNonce = existing.anyNonce;
+    this.keepaliveQueued = existing.keepaliveQueued;
+    if (resetFromPeer) session.inSeq = 0;
+    session.inSeqAcked = session.inSeq;
+    session.out.requeueSent();
+  }
+
+  /** Forgets the Pipe once nothing of it runs any more. Ceph's `unlock_maybe_reap`. */
+  reapIfDone(): void {
+    if (this.state === "closed" && !this.reader.isRunning && !this.writer.isRunning) this.host.reap(this);
+  }
+
+  /** Tells the log. */
+  log(event: LogEvent["event"], more: Pick<LogEvent, "error" | "detail"> = {}): void {
+    this.host.options.log({ event, peer: this.peer, state: this.state, ...more });
+  }
+
+  /** Lets go of the session for good, if it is still this Pipe's; with an error, the dispatchers are told. */
+  #dropSession(error?: MessengerError): void {
+    const { session, host } = this;
+    if (session.carrier !== this) return;
+    const dropped = session.out.clear();
+    host.counters.dropped += dropped;
+    session.release(this);
+    host.dispatchQueue.forget(session.id);
+    this.log("closed", { error });
+    // Nobody has to be told of the end of a connection that nobody has seen.
+    if (error !== undefined && session.isAnnounced) {
+      host.dispatchQueue.event("handleReset", session.connection, { dropped, error });
+    }
+  }
+
+  /** Breaks the connection when nothing has arrived for too long. One timer serves all the waiting: it looks when the last byte came. */
+  #watchIdle(): void {
+    const { environment, readTimeout } = this.host.options;
+    const { link } = this;
+    if (readTimeout === 0 || link === undefined) return;
+    const look = () => {
+      const idle = environment.now() - link.source.lastReadAt;
+      if (idle < readTimeout) this.#idleTimer = environment.setTimer(look, readTimeout - idle);
+      else this.fault(new NetworkError("timed_out", `Nothing arrived from ${this.peer} for ${readTimeout} ms`));
+    };
+    this.#idleTimer = environment.setTimer(look, readTimeout);
+  }
+
+  #makeLease(): Lease {
+    const { throttlerBytes, throttlerMessages } = this.policy;
+    const { dispatchThrottle } = this.host;
+    return {
+      release: (bytes) => {
+        throttlerMessages?.put(1);
+        throttlerBytes?.put(bytes);
+        dispatchThrottle.put(bytes);
+      },
+    };
+  }
+}
+
+function tooLarge(message: Message, limits: PipeHost["options"]): MessengerError {
+  const [segment, length, most] = message.frontLength > limits.maxFrontBytes
+    ? ["front", message.frontLength, limits.maxFrontBytes]
+    : message.middleLength > limits.maxMiddleBytes
+    ? ["middle", message.middleLength, limits.maxMiddleBytes]
+    : ["data", message.dataLength, limits.maxDataBytes];
+  return new MessengerError("invalid", `Bad message ${segment}: got ${length} bytes, expected at most ${most}`);
+}
+
+function asMessengerError(error: unknown): MessengerError {
+  if (error instanceof MessengerError) return error;
+  return new NetworkError("network", error instanceof Error ? error.message : String(error), { cause: error });
+}

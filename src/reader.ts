@@ -1,0 +1,268 @@
+/**
+ * The socket's only reader.
+ *
+ * @module
+ */
+
+import type { ByteSource } from "./byte_source.ts";
+import { ProtocolError } from "./errors.ts";
+import { accept } from "./handshake.ts";
+import { holdThrottles, receivedMessage } from "./message.ts";
+import type { Link, Pipe } from "./pipe.ts";
+import { FooterFlag, Tag, tagName } from "./wire/constants.ts";
+import { EntityName } from "./wire/entity.ts";
+import {
+  checkSegments,
+  CONTROL_SIZE,
+  decodeAck,
+  decodeMessageFooter,
+  decodeMessageHeader,
+  decodeTimespec,
+  emptyMessageFooter,
+  emptyMessageHeader,
+  footerSize,
+  TAGGED_HEADER_SIZE,
+} from "./wire/frame.ts";
+
+/** What the Reader is in the middle of. */
+type Phase =
+  /** Between records. */
+  | "tag"
+  /** Collecting a small record that a chunk ended in. */
+  | "record"
+  /** A message's header is known, and its share of the throttles is not taken yet. */
+  | "throttle"
+  /** Looking for a message's segments and footer. */
+  | "body"
+  /** Collecting a message's segments and footer that a chunk ended in. */
+  | "collect";
+
+/** How long a record is, or a message's tag and header; 0 for a tag that must not come. */
+const RECORD_SIZE = new Uint8Array(256);
+RECORD_SIZE[Tag.MSG] = TAGGED_HEADER_SIZE;
+RECORD_SIZE[Tag.ACK] = RECORD_SIZE[Tag.KEEPALIVE2] = RECORD_SIZE[Tag.KEEPALIVE2_ACK] = CONTROL_SIZE;
+RECORD_SIZE[Tag.KEEPALIVE] = RECORD_SIZE[Tag.CLOSE] = 1;
+
+/**
+ * Reads what the peer sends, and hands messages to the dispatch queue. Ceph's `Pipe::reader`.
+ *
+ * Every chunk of the stream is taken apart in one synchronous pass; whatever lies whole in it is used in place. Only a record that a chunk ends in is collected in
+ * a buffer of its own.
+ */
+export class Reader {
+  readonly #pipe: Pipe;
+  /** Whether it is at work. */
+  isRunning = false;
+  /** Fulfils when it has ended, if it is running. */
+  stopped: Promise<void> = Promise.resolve();
+
+  #phase: Phase = "tag";
+  readonly #header = emptyMessageHeader();
+  readonly #footer = emptyMessageFooter();
+  readonly #record = new Uint8Array(TAGGED_HEADER_SIZE);
+  #recordFilled = 0;
+  #body = new Uint8Array(0);
+  #bodyFilled = 0;
+  /** Bytes of the message at hand, and whether its share of the throttles is taken and not yet the message's own. */
+  #segments = 0;
+  #holding = false;
+  /** The sender named in the latest header; it is nearly always the same. */
+  #sender = new EntityName(255);
+
+  /** @param pipe The Pipe that it lives in. */
+  constructor(pipe: Pipe) {
+    this.#pipe = pipe;
+  }
+
+  /** Begins to read the Pipe's socket, when an earlier run has ended. */
+  start(): void {
+    this.isRunning = true;
+    this.stopped = this.#run(this.stopped, this.#pipe.link!);
+  }
+
+  async #run(earlier: Promise<void>, link: Link): Promise<void> {
+    const pipe = this.#pipe;
+    await earlier;
+    try {
+      if (pipe.state === "accepting") await accept(pipe, link);
+      this.#phase = "tag";
+      while (this.#isReading(link)) {
+        await link.source.tcpReadWait();
+        await this.#takeApart(link);
+        if (pipe.session.inSeq !== pipe.session.inSeqAcked) pipe.writer.wake();
+      }
+    } catch (error) {
+      // The Pipe may have given this socket up already; then there is nothing left to say about it.
+      if (pipe.link === link) pipe.fault(error, true);
+    }
+    if (this.#holding) this.#release();
+    this.isRunning = false;
+    pipe.reapIfDone();
+  }
+
+  /** Whether this socket is still to be read: a dispatcher may have ended the session in the middle of a chunk. */
+  #isReading(link: Link): boolean {
+    const { state } = this.#pipe;
+    return this.#pipe.link === link && (state === "open" || state === "closing");
+  }
+
+  /** Takes apart what is in the current chunk. Returns a promise only where a throttle makes it wait. */
+  #takeApart(link: Link): void | Promise<void> {
+    const { source } = link;
+    while (this.#isReading(link)) {
+      switch (this.#phase) {
+        case "tag": {
+          if (source.available === 0) return;
+          const size = RECORD_SIZE[source.chunk[source.at]!]!;
+          if (size === 0) throw new ProtocolError("tag", tagName(source.chunk[source.at]!), "a tag of an open session");
+          if (source.available < size) {
+            this.#recordFilled = source.tcpReadNonblocking(this.#record, 0, size);
+            this.#phase = "record";
+            return;
+          }
+          const at = source.at;
+          source.at += size;
+          this.#handle(source.chunk, at);
+          break;
+        }
+        case "record": {
+          const size = RECORD_SIZE[this.#record[0]!]!;
+          this.#recordFilled += source.tcpReadNonblocking(this.#record, this.#recordFilled, size - this.#recordFilled);
+          if (this.#recordFilled < size) return;
+          this.#phase = "tag";
+          this.#handle(this.#record, 0);
+          break;
+        }
+        case "throttle": {
+          const wait = this.#takeThrottles(link);
+          if (wait !== undefined) return wait.then(() => this.#takeApart(link));
+          this.#phase = "body";
+          break;
+        }
+        case "body": {
+          const size = this.#segments + footerSize(this.#pipe.oldFooter);
+          if (source.available < size) {
+            this.#body = new Uint8Array(size);
+            this.#bodyFilled = source.tcpReadNonblocking(this.#body, 0, size);
+            this.#phase = "collect";
+            return;
+          }
+          const at = source.at;
+          source.at += size;
+          this.#phase = "tag";
+          this.#deliver(source, source.chunk, at);
+          break;
+        }
+        case "collect": {
+          const rest = this.#body.length - this.#bodyFilled;
+          this.#bodyFilled += source.tcpReadNonblocking(this.#body, this.#bodyFilled, rest);
+          if (this.#bodyFilled < this.#body.length) return;
+          const body = this.#body;
+          this.#body = new Uint8Array(0);
+          this.#phase = "tag";
+          this.#deliver(source, body, 0);
+          break;
+        }
+      }
+    }
+  }
+
+  /** A whole record, or a message's tag and header, lies at `at`. */
+  #handle(bytes: Uint8Array, at: number): void {
+    const pipe = this.#pipe;
+    switch (bytes[at]) {
+      case Tag.MSG:
+        decodeMessageHeader(bytes, at + 1, this.#header, pipe.host.options);
+        this.#segments = this.#header.frontLength + this.#header.middleLength + this.#header.dataLength;
+        this.#phase = "throttle";
+        break;
+      case Tag.ACK: {
+        const seq = decodeAck(bytes, at + 1), { session } = pipe;
+        // A lossy session remembers nothing that an ack could be about.
+        if (seq > session.out.outSeq && !pipe.policy.lossy) {
+          throw new ProtocolError("ack", seq, `at most ${session.out.outSeq}, the last number sent`);
+        }
+        if (session.out.handleAck(seq) > 0) session.drained();
+        if (pipe.closeRequested) pipe.writer.wake();
+        break;
+      }
+      case Tag.KEEPALIVE:
+        pipe.session.lastKeepalive = pipe.host.options.environment.now();
+        break;
+      case Tag.KEEPALIVE2:
+        pipe.session.lastKeepalive = pipe.host.options.environment.now();
+        pipe.keepaliveStamp = bytes.slice(at + 1, at + CONTROL_SIZE);
+        pipe.writer.wake();
+        break;
+      case Tag.KEEPALIVE2_ACK:
+        pipe.session.lastKeepaliveAck = decodeTimespec(bytes, at + 1);
+        break;
+      case Tag.CLOSE:
+        pipe.closeReceived();
+        break;
+    }
+  }
+
+  /** Takes the message's share of the throttles, in Ceph's order. Returns a promise only if it has to wait. */
+  #takeThrottles(link: Link): Promise<void> | undefined {
+    const { throttlerMessages, throttlerBytes } = this.#pipe.policy;
+    if (throttlerMessages === undefined && throttlerBytes === undefined) {
+      if (this.#pipe.host.dispatchThrottle.getOrFail(this.#segments)) {
+        this.#holding = true;
+        return undefined;
+      }
+    }
+    return this.#waitForThrottles(link.closing.signal);
+  }
+
+  async #waitForThrottles(signal: AbortSignal): Promise<void> {
+    const { throttlerMessages, throttlerBytes } = this.#pipe.policy;
+    const size = this.#segments;
+    await throttlerMessages?.get(1, signal);
+    try {
+      await throttlerBytes?.get(size, signal);
+      try {
+        await this.#pipe.host.dispatchThrottle.get(size, signal);
+      } catch (error) {
+        throttlerBytes?.put(size);
+        throw error;
+      }
+    } catch (error) {
+      throttlerMessages?.put(1);
+      throw error;
+    }
+    this.#holding = true;
+    this.#phase = "body";
+  }
+
+  #release(): void {
+    this.#holding = false;
+    this.#pipe.lease.release(this.#segments);
+  }
+
+  /** A message's segments and footer lie at `at`. */
+  #deliver(source: ByteSource, bytes: Uint8Array, at: number): void {
+    const pipe = this.#pipe, header = this.#header, footer = this.#footer, { session, host } = pipe;
+    decodeMessageFooter(bytes, at + this.#segments, footer, pipe.oldFooter);
+    if ((footer.flags & FooterFlag.COMPLETE) === 0) return this.#release();
+    checkSegments(bytes, at, header, footer);
+    if (pipe.security !== undefined && !pipe.security.verify(header, footer)) {
+      throw new ProtocolError("signature", "another one", "the session key's");
+    }
+    if (this.#sender.num !== header.sourceNum || this.#sender.type !== header.sourceType) {
+      if (header.sourceType === 0) throw new ProtocolError("src.type", 0, "1 to 255");
+      this.#sender = new EntityName(header.sourceType, header.sourceNum);
+    }
+    if (header.seq <= session.inSeq) {
+      host.counters.duplicates++;
+      return this.#release();
+    }
+    session.inSeq = header.seq;
+    const message = receivedMessage(header, bytes, at, this.#sender, session.connection, source.lastReadAt);
+    holdThrottles(message, pipe.lease);
+    this.#holding = false;
+    host.counters.recvMessages++;
+    host.counters.recvBytes += this.#segments;
+    host.dispatchQueue.deliver(message, session.id, header.priority);
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * The socket's only writer, and the one who dials.
+ *
+ * @module
+ */
+
+import type { ByteSink } from "./byte_sink.ts";
+import { NetworkError } from "./errors.ts";
+import { connect } from "./handshake.ts";
+import type { Message } from "./message.ts";
+import type { Link, Pipe } from "./pipe.ts";
+import { Feature, FooterFlag, Tag } from "./wire/constants.ts";
+import { crc32c } from "./wire/crc32c.ts";
+import {
+  CONTROL_SIZE,
+  emptyMessageFooter,
+  emptyMessageHeader,
+  encodeAck,
+  encodeKeepalive2,
+  encodeKeepalive2Ack,
+  encodeMessageFooter,
+  encodeMessageHeader,
+  footerSize,
+  TAGGED_HEADER_SIZE,
+} from "./wire/frame.ts";
+
+/** A batch ends when it has this many bytes, so that a long queue does not hold the event loop up. */
+const BATCH_BYTES = 128 * 1024;
+/** Segments from this size on are written from where they lie; smaller ones are copied into the batch. */
+const BY_REFERENCE_BYTES = 32 * 1024;
+/** The largest message whose parts are all copied, and three control records. */
+const LARGEST_COPY = 3 * BY_REFERENCE_BYTES + 1024;
+const BUFFER_BYTES = BATCH_BYTES + LARGEST_COPY;
+/** Buffers that are kept for the next batch. A connection that is idle holds none. */
+const POOL_SIZE = 8;
+
+const pool: Uint8Array[] = [];
+const CLOSE_RECORD = Uint8Array.of(Tag.CLOSE);
+
+/**
+ * Sends what is queued, and dials where that is needed. Ceph's `Pipe::writer`.
+ *
+ * All that waits is put into one buffer and leaves in one write; while that write is on its way the next buffer is filled.
+ */
+export class Writer {
+  readonly #pipe: Pipe;
+  /** Whether it is at work. */
+  isRunning = false;
+  /** Fulfils when it has ended, if it is running. */
+  stopped: Promise<void> = Promise.resolve();
+
+  #wakeUp: (() => void) | undefined;
+  #awake = false;
+  #deferred = false;
+  /** The write that is on its way. It never rejects: a failure is a fault. */
+  #writing: Promise<void> = Promise.resolve();
+  readonly #header = emptyMessageHeader();
+  readonly #footer = emptyMessageFooter();
+
+  // The batch that is being filled.
+  #buffer: Uint8Array = CLOSE_RECORD;
+  #slices: Uint8Array[] = [];
+  #start = 0;
+  #end = 0;
+  #length = 0;
+
+  /** @param pipe The Pipe that it lives in. */
+  constructor(pipe: Pipe) {
+    this.#pipe = pipe;
+  }
+
+  /** Begins to work. */
+  start(): void {
+    this.isRunning = true;
+    this.stopped = this.#run(this.stopped);
+  }
+
+  /**
+   * Says that there is something to do.
+   *
+   * @param now The state has changed, so there is nothing to gain from waiting for more messages.
+   */
+  wake(now = false): void {
+    this.#awake = true;
+    if (this.#wakeUp === undefined) return;
+    if (now) return this.#resume();
+    if (this.#deferred) return;
+    this.#deferred = true;
+    this.#pipe.host.defer(this.#resume);
+  }
+
+  readonly #resume = (): void => {
+    this.#deferred = false;
+    const wakeUp = this.#wakeUp;
+    this.#wakeUp = undefined;
+    wakeUp?.();
+  };
+
+  async #run(earlier: Promise<void>): Promise<void> {
+    const pipe = this.#pipe;
+    await earlier;
+    while (pipe.state !== "closed") {
+      this.#awake = false;
+      if (pipe.state === "standby" && pipe.isQueued && pipe.canDial) pipe.state = "connecting";
+      if (pipe.state === "connecting") await this.#connect();
+      else if (pipe.state === "closing" && !pipe.closeRequested) await this.#answerClose();
+      else if (pipe.state === "open" && this.#hasWork()) await this.#flush(pipe.link!);
+      else if (pipe.closeRequested && this.#isDone()) await this.#sendClose();
+      else if (!this.#awake) await new Promise<void>((resolve) => this.#wakeUp = resolve);
+    }
+    this.isRunning = false;
+    pipe.reapIfDone();
+  }
+
+  #hasWork(): boolean {
+    const { session, isQueued } = this.#pipe;
+    return isQueued || session.inSeq !== session.inSeqAcked;
+  }
+
+  /** Whether an orderly close has nothing left to wait for. */
+  #isDone(): boolean {
+    const { session, state } = this.#pipe;
+    if (session.out.unsent > 0 || session.out.unacknowledged > 0) return false;
+    return state === "open" || state === "standby" || state === "wait";
+  }
+
+  /** One attempt to connect, after the pause that its number asks for. */
+  async #connect(): Promise<void> {
+    const pipe = this.#pipe, { environment, backoff } = pipe.host.options;
+    const pause = backoff(pipe.attempts++, environment.random());
+    if (pause > 0) await this.#pause(pause);
+    if (pipe.state !== "connecting") return;
+    try {
+      await connect(pipe);
+    } catch (error) {
+      if (pipe.state !== "connecting") return;
+      if (error instanceof NetworkError && error.code === "refused") {
+        pipe.log("refused", { error });
+        pipe.host.dispatchQueue.event("handleRefused", pipe.session.connection);
+      }
+      pipe.fault(error);
+    }
+  }
+
+  /** Waits, but not longer than until the Pipe changes its state or is asked for a keepalive. */
+  async #pause(ms: number): Promise<void> {
+    const { environment } = this.#pipe.host.options;
+    let timer: unknown;
+    const { state } = this.#pipe;
+    let over = false;
+    while (!over && this.#pipe.state === state && !this.#pipe.keepaliveQueued) {
+      await new Promise<void>((resolve) => {
+        this.#wakeUp = resolve;
+        timer ??= environment.setTimer(() => {
+          over = true;
+          this.wake(true);
+        }, ms);
+      });
+    }
+    environment.clearTimer(timer);
+  }
+
+  async #answerClose(): Promise<void> {
+    const { link } = this.#pipe;
+    if (link !== undefined) await link.sink.doSendmsg([CLOSE_RECORD], 1, false).catch(() => {});
+    this.#pipe.fault(new NetworkError("connection_lost", `${this.#pipe.peer} closed the session`));
+  }
+
+  async #sendClose(): Promise<void> {
+    const pipe = this.#pipe, { link } = pipe;
+    if (link === undefined) return pipe.markDown();
+    pipe.startClosing();
+    await this.#writing;
+    await link.sink.doSendmsg([CLOSE_RECORD], 1, false).catch((error) => pipe.fault(error));
+  }
+
+  /** Sends one batch. It returns as soon as the batch is on its way, so that the next can be filled. */
+  async #flush(link: Link): Promise<void> {
+    this.#fill();
+    await this.#writing;
+    if (this.#pipe.link !== link) return;
+    this.#writing = this.#send(link, this.#buffer, this.#slices, this.#length);
+    this.#buffer = CLOSE_RECORD;
+  }
+
+  async #send(link: Link, buffer: Uint8Array, slices: Uint8Array[], length: number): Promise<void> {
+    try {
+      await link.sink.doSendmsg(slices, length, false);
+      // After a failure the network may still hold the buffer; then it is left to the garbage collector.
+      if (pool.length < POOL_SIZE) pool.push(buffer);
+    } catch (error) {
+      if (this.#pipe.link === link) this.#pipe.fault(error);
+    }
+  }
+
+  /** Puts what waits into a buffer: keepalives, an ack for everything that has arrived, messages by priority. */
+  #fill(): void {
+    const pipe = this.#pipe, { session, host } = pipe;
+    this.#buffer = pool.pop() ?? new Uint8Array(BUFFER_BYTES);
+    this.#slices = [];
+    this.#start = this.#end = this.#length = 0;
+    if (pipe.keepaliveQueued) {
+      pipe.keepaliveQueued = false;
+      if ((session.features & Feature.MSGR_KEEPALIVE2) === 0n) {
+        this.#buffer[this.#end++] = Tag.KEEPALIVE;
+      } else {
+        encodeKeepalive2(host.options.environment.now(), this.#buffer, this.#end);
+        this.#end += CONTROL_SIZE;
+      }
+    }
+    if (pipe.keepaliveStamp !== undefined) {
+      encodeKeepalive2Ack(pipe.keepaliveStamp, this.#buffer, this.#end);
+      pipe.keepaliveStamp = undefined;
+      this.#end += CONTROL_SIZE;
+    }
+    if (session.inSeq !== session.inSeqAcked) {
+      session.inSeqAcked = session.inSeq;
+      encodeAck(session.inSeq, this.#buffer, this.#end);
+      this.#end += CONTROL_SIZE;
+    }
+    const keep = !pipe.policy.lossy;
+    while (this.#length + this.#end - this.#start < BATCH_BYTES && this.#end < BATCH_BYTES) {
+      const message = session.out.next(keep);
+      if (message === undefined) break;
+      this.#encode(message, session.out.outSeq);
+    }
+    this.#cut();
+    if (!keep) session.drained();
+  }
+
+  /** Adds a message to the batch. Ceph's `write_message`. */
+  #encode(message: Message, seq: number): void {
+    const { host, oldFooter, security } = this.#pipe, header = this.#header, footer = this.#footer;
+    const headerAt = this.#end;
+    header.seq = seq;
+    header.tid = message.tid;
+    header.type = message.type;
+    header.priority = message.priority || host.options.defaultSendPriority;
+    header.version = message.version;
+    header.frontLength = message.frontLength;
+    header.middleLength = message.middleLength;
+    header.dataLength = message.dataLength;
+    header.dataOffset = message.dataOffset;
+    header.sourceType = host.name.type;
+    header.sourceNum = host.name.num;
+    header.compatVersion = message.compatVersion;
+    this.#buffer[headerAt] = Tag.MSG;
+    encodeMessageHeader(header, this.#buffer, headerAt + 1);
+    this.#end += TAGGED_HEADER_SIZE;
+    footer.frontCrc = header.frontLength === 0 ? 0 : this.#put(message.front);
+    footer.middleCrc = header.middleLength === 0 ? 0 : this.#put(message.middle);
+    footer.dataCrc = header.dataLength === 0 ? 0 : this.#put(message.data);
+    footer.signatureLow = footer.signatureHigh = 0;
+    footer.flags = FooterFlag.COMPLETE;
+    if (security !== undefined) {
+      footer.flags |= FooterFlag.SIGNED;
+      security.sign(header, footer);
+    }
+    encodeMessageFooter(footer, this.#buffer, this.#end, oldFooter);
+    this.#end += footerSize(oldFooter);
+    host.counters.sendMessages++;
+    host.counters.sendBytes += message.byteLength;
+  }
+
+  /** Adds a segment to the batch, by copy or by reference. Returns its crc. */
+  #put(segment: Uint8Array): number {
+    if (segment.length < BY_REFERENCE_BYTES) {
+      this.#buffer.set(segment, this.#end);
+      this.#end += segment.length;
+    } else {
+      this.#cut();
+      this.#slices.push(segment);
+      this.#length += segment.length;
+    }
+    return crc32c(segment);
+  }
+
+  /** Ends the slice of the buffer that is being filled. */
+  #cut(): void {
+    if (this.#end === this.#start) return;
+    this.#slices.push(this.#buffer.subarray(this.#start, this.#end));
+    this.#length += this.#end - this.#start;
+    this.#start = this.#end;
+  }
+}
+
+/** Sends bytes of a handshake. */
+export function sendAll(sink: ByteSink, slices: Uint8Array[], more = false): Promise<void> {
+  return sink.doSendmsg(slices, slices.reduce((sum, { length }) => sum + length, 0), more);
+}
