@@ -47,6 +47,11 @@ export class ByteSink {
   }
 }
 
+/** Sends slices of bytes at once, or with `more` together with the next ones. */
+export function sendAll(sink: ByteSink, slices: Uint8Array[], more = false): Promise<void> {
+  return sink.doSendmsg(slices, slices.reduce((sum, { length }) => sum + length, 0), more);
+}
+
 const SENT = Promise.resolve();
 
 function nothing(): void {}

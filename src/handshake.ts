@@ -5,6 +5,7 @@
  */
 
 import type { Authorizer, AuthorizerVerdict } from "./auth.ts";
+import { sendAll } from "./byte_sink.ts";
 import type { ByteSource } from "./byte_source.ts";
 import { MessengerError, NetworkError, ProtocolError } from "./errors.ts";
 import type { SocketAddress } from "./net/network.ts";
@@ -33,7 +34,6 @@ import {
   tagName,
 } from "./wire/constants.ts";
 import { getU64, putU64 } from "./wire/integers.ts";
-import { sendAll } from "./writer.ts";
 
 /** The longest authorizer or answer to one, in bytes. A cephx authorizer with its ticket takes a few hundred. */
 const MAX_AUTHORIZER_BYTES = 64 * 1024;

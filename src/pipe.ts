@@ -122,6 +122,13 @@ export class Pipe implements SessionCarrier {
     return this.session.out.unsent > 0 || this.keepaliveQueued || this.keepaliveStamp !== undefined;
   }
 
+  /**
+   * Whether the peer is owed an ack. On a lossy session nobody waits for one, and Ceph's daemons (unlike its old Pipe) send none.
+   */
+  get ackDue(): boolean {
+    return this.session.inSeq !== this.session.inSeqAcked && !this.policy.lossy;
+  }
+
   /** Whether this side may dial: Ceph's rule, and nobody listens at port 0. */
   get canDial(): boolean {
     return !this.policy.server && this.session.peerAddress.isListening;

@@ -89,7 +89,7 @@ export class Reader {
       while (this.#isReading(link)) {
         await link.source.tcpReadWait();
         await this.#takeApart(link);
-        if (pipe.session.inSeq !== pipe.session.inSeqAcked) pipe.writer.wake();
+        if (pipe.ackDue) pipe.writer.wake();
       }
     } catch (error) {
       // The Pipe may have given this socket up already; then there is nothing left to say about it.

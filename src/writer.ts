@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { ByteSink } from "./byte_sink.ts";
 import { NetworkError } from "./errors.ts";
 import { connect } from "./handshake.ts";
 import type { Message } from "./message.ts";
@@ -113,8 +112,7 @@ export class Writer {
   }
 
   #hasWork(): boolean {
-    const { session, isQueued } = this.#pipe;
-    return isQueued || session.inSeq !== session.inSeqAcked;
+    return this.#pipe.isQueued || this.#pipe.ackDue;
   }
 
   /** Whether an orderly close has nothing left to wait for. */
@@ -213,7 +211,7 @@ export class Writer {
       pipe.keepaliveStamp = undefined;
       this.#end += CONTROL_SIZE;
     }
-    if (session.inSeq !== session.inSeqAcked) {
+    if (pipe.ackDue) {
       session.inSeqAcked = session.inSeq;
       encodeAck(session.inSeq, this.#buffer, this.#end);
       this.#end += CONTROL_SIZE;
@@ -282,9 +280,4 @@ export class Writer {
     this.#length += this.#end - this.#start;
     this.#start = this.#end;
   }
-}
-
-/** Sends bytes of a handshake. */
-export function sendAll(sink: ByteSink, slices: Uint8Array[], more = false): Promise<void> {
-  return sink.doSendmsg(slices, slices.reduce((sum, { length }) => sum + length, 0), more);
 }
