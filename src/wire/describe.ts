@@ -32,7 +32,7 @@ import {
   type MessageHeader,
   TAGGED_HEADER_SIZE,
 } from "./frame.ts";
-import { getU64 } from "./integers.ts";
+import { getU64, getU64Big } from "./integers.ts";
 
 /** One record of a conversation. */
 export interface ConversationRecord {
@@ -59,6 +59,19 @@ export type RecordContent =
   | { readonly kind: "keepalive2" | "keepalive2_ack"; readonly time: number }
   | { readonly kind: "keepalive" | "close" };
 
+const REPLY_TAGS: ReadonlySet<number> = new Set([
+  Tag.READY,
+  Tag.RESETSESSION,
+  Tag.WAIT,
+  Tag.RETRY_SESSION,
+  Tag.RETRY_GLOBAL,
+  Tag.BADPROTOVER,
+  Tag.BADAUTHORIZER,
+  Tag.FEATURES,
+  Tag.SEQ,
+  Tag.CHALLENGE_AUTHORIZER,
+]);
+
 const UNLIMITED = { maxFrontBytes: 0xffffffff, maxMiddleBytes: 0xffffffff, maxDataBytes: 0xffffffff };
 
 /**
@@ -83,7 +96,7 @@ export function readConversation(
   do {
     const asked = c.take(CONNECT_SIZE, (bytes) => ({ kind: "connect", request: decodeConnect(bytes, 0xffffffff) }));
     const answered = a.take(CONNECT_REPLY_SIZE, (bytes) => (
-      { kind: "connect_reply", reply: decodeConnectReply(bytes, 0xffffffff) }
+      { kind: "connect_reply", reply: readReply(bytes) }
     ));
     request = asked?.kind === "connect" ? asked.request : undefined;
     reply = answered?.kind === "connect_reply" ? answered.reply : undefined;
@@ -92,7 +105,7 @@ export function readConversation(
   } while (reply !== undefined && reply.tag !== Tag.READY && reply.tag !== Tag.SEQ);
   if (request !== undefined && reply !== undefined) {
     if (reply.tag === Tag.SEQ) {
-      for (const side of [a, c]) side.take(8, (bytes) => ({ kind: "in_seq", seq: getU64(bytes, 0) }));
+      for (const side of [a, c]) side.take(8, (bytes) => ({ kind: "in_seq", seq: readInSeq(bytes) }));
     }
     const oldFooter = (request.features & reply.features & Feature.MSG_AUTH) === 0n;
     for (const side of [a, c]) while (readRecord(side, oldFooter));
@@ -145,7 +158,7 @@ export function describeRecord({ content, bytes }: ConversationRecord): string {
 class Cursor {
   readonly records: ConversationRecord[] = [];
   readonly from: "connector" | "acceptor";
-  readonly #bytes: Uint8Array;
+  #bytes: Uint8Array;
   #at = 0;
 
   constructor(from: "connector" | "acceptor", bytes: Uint8Array) {
@@ -160,7 +173,12 @@ class Cursor {
 
   /** Records the next `length` bytes as what `read` makes of them; nothing if they are not all there, or none are asked for. */
   take(length: number, read: (bytes: Uint8Array) => RecordContent): RecordContent | undefined {
-    if (length === 0 || this.rest.length < length) return undefined;
+    if (length === 0) return undefined;
+    if (this.rest.length < length) {
+      // The bytes of an incomplete record must not be read as whatever would come behind it.
+      this.#bytes = this.#bytes.subarray(0, this.#at);
+      return undefined;
+    }
     const bytes = this.rest.subarray(0, length);
     const content = read(bytes);
     this.records.push({ from: this.from, offset: this.#at, bytes, content });
@@ -179,6 +197,18 @@ function readBanner(side: Cursor): void {
 
 function readAddress(side: Cursor, of: "connector" | "acceptor"): void {
   side.take(ADDRESS_SIZE, (bytes) => ({ kind: "address", of, address: EntityAddress.decode(bytes) }));
+}
+
+function readReply(bytes: Uint8Array): ConnectReply {
+  const reply = decodeConnectReply(bytes, 0xffffffff);
+  if (!REPLY_TAGS.has(reply.tag)) throw new ProtocolError("reply tag", reply.tag, "a tag of a connect reply");
+  return reply;
+}
+
+function readInSeq(bytes: Uint8Array): number {
+  const seq = getU64(bytes, 0);
+  if (seq !== seq) throw new ProtocolError("in_seq", getU64Big(bytes, 0), "at most 2^53 - 1");
+  return seq;
 }
 
 /** Reads one record of an open session; false at the end of the bytes. */
