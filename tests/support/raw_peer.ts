@@ -53,7 +53,12 @@ export class RawPeer {
     return this.#writer.write(bytes);
   }
 
-  /** Reads until the other end has closed. Says whether it ended, or broke. */
+  /** Ends its side of the socket. */
+  end(): Promise<void> {
+    return this.#writer.close();
+  }
+
+  /** Reads until the other end has closed. */
   async readToEnd(): Promise<void> {
     for (;;) {
       try {
