@@ -18,6 +18,8 @@ const FAMILY_AT = 8, PORT_AT = 10, IP4_AT = 12, FLOW_AT = 12, IP6_AT = 16, SCOPE
 const COMPARED_SIZE = 36;
 /** Room for a path, with the NUL at its end. */
 const PATH_SIZE = 108;
+/** What people write for hosts that have another name here; `?` is what {@linkcode EntityAddress.toString} says for an unknown one. */
+const SPOKEN_HOSTS: ReadonlyMap<string, string> = new Map([["localhost", "127.0.0.1"], ["?", ""]]);
 
 /**
  * The address of an entity. Ceph's `entity_addr_t`.
@@ -64,13 +66,10 @@ export class EntityAddress {
         this.kind = "ip6";
         this.host = formatIp6(bytes.subarray(IP6_AT, IP6_AT + 16));
         break;
-      case Family.UNIX: {
+      case Family.UNIX:
         this.kind = "unix";
-        const path = bytes.subarray(PATH_AT, PATH_AT + PATH_SIZE);
-        const end = path.indexOf(0);
-        this.host = new TextDecoder().decode(path.subarray(0, end < 0 ? PATH_SIZE : end));
+        this.host = readPath(bytes);
         break;
-      }
       default:
         this.kind = "none";
         this.host = "";
@@ -135,18 +134,25 @@ export class EntityAddress {
       throw new MessengerError("invalid", `Bad address: got "${text}", expected "host:port" or "host:port/nonce"`);
     }
     const host = match[1] ?? match[2]!;
-    return EntityAddress.from(host === "localhost" ? "127.0.0.1" : host, Number(match[3]), Number(match[4] ?? 0));
+    return EntityAddress.from(SPOKEN_HOSTS.get(host) ?? host, Number(match[3]), Number(match[4] ?? 0));
   }
 
-  /** Reads the 136 bytes of the handshake. @throws {ProtocolError} If they are of the form that only messages may hold. */
+  /**
+   * Reads the 136 bytes of the handshake.
+   *
+   * @throws {ProtocolError} If they are too few, of the form that only messages may hold, of an unknown family, or hold a bad path.
+   */
   static decode(bytes: Uint8Array, at = 0): EntityAddress {
-    if (bytes[at] !== 0) throw new ProtocolError("address marker", bytes[at]!, "0 (a legacy address)");
-    const copy = bytes.slice(at, at + ADDRESS_SIZE);
+    // Not slice(): that of a Node Buffer is no copy.
+    const copy = Uint8Array.from(bytes.subarray(at, at + ADDRESS_SIZE));
+    if (copy.length < ADDRESS_SIZE) throw new ProtocolError("address", `${copy.length} bytes`, ADDRESS_SIZE);
+    if (copy[0] !== 0) throw new ProtocolError("address marker", copy[0]!, "0 (a legacy address)");
     copy.fill(0, 0, 4);
     const family = (copy[FAMILY_AT]! << 8) | copy[FAMILY_AT + 1]!;
     if (family === Family.IP4) copy.fill(0, IP6_AT);
     else if (family === Family.IP6) copy.fill(0, COMPARED_SIZE);
-    else if (family !== Family.UNIX) copy.fill(0, IP4_AT);
+    else if (family === Family.UNIX) copy.fill(0, endOfPath(copy));
+    else copy.fill(0, IP4_AT);
     if (family !== Family.IP4 && family !== Family.IP6 && family !== Family.UNIX && family !== Family.NONE) {
       throw new ProtocolError("address family", family, "0 (none), 1 (unix), 2 (IPv4) or 10 (IPv6)");
     }
@@ -220,6 +226,23 @@ export class EntityAddress {
 function checkRange(field: string, value: number, most: number): void {
   if (Number.isInteger(value) && value >= 0 && value <= most) return;
   throw new MessengerError("invalid", `Bad ${field}: got ${value}, expected 0 to ${most}`);
+}
+
+/** Where a path ends: at its NUL. */
+function endOfPath(bytes: Uint8Array): number {
+  const end = bytes.indexOf(0, PATH_AT);
+  if (end >= 0 && end < PATH_AT + PATH_SIZE) return end;
+  throw new ProtocolError("address path", "no NUL", `at most ${PATH_SIZE - 1} bytes and a NUL`);
+}
+
+function readPath(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes.subarray(PATH_AT, endOfPath(bytes)));
+  } catch (error) {
+    // Replacement characters would make different paths look the same.
+    if (error instanceof TypeError) throw new ProtocolError("address path", "bytes that are no UTF-8", "UTF-8");
+    throw error;
+  }
 }
 
 /** Flow label and scope make IPv6 addresses differ; they are seldom there, and people never write them. */

@@ -4,12 +4,15 @@
  * @module
  */
 
-/** The four bytes of an IPv4 address in dotted text, or `undefined` if it is none. */
+/**
+ * The four bytes of an IPv4 address in dotted text, or `undefined` if it is none. A leading zero makes it none: some programs would
+ * read the number behind it as octal.
+ */
 export function parseIp4(text: string): Uint8Array | undefined {
   const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
   if (match === null) return undefined;
   const bytes = Uint8Array.from(match.slice(1), Number);
-  return match.slice(1).every((part, i) => Number(part) === bytes[i]) ? bytes : undefined;
+  return match.slice(1).every((part, i) => part === String(bytes[i])) ? bytes : undefined;
 }
 
 /** The sixteen bytes of an IPv6 address in text, without brackets or zone, or `undefined` if it is none. */

@@ -61,8 +61,10 @@ function squeeze(hex: string): string {
   return hex.replaceAll(/\s+/g, "");
 }
 
+const NOTHING = new Uint8Array(0);
+
 /** A message with a front and data, as our encoders write it. */
-function messageHex(header: Partial<MessageHeader>, front = new Uint8Array(0), data = new Uint8Array(0)): string {
+function messageHex(header: Partial<MessageHeader>, front: Uint8Array = NOTHING, data: Uint8Array = NOTHING): string {
   const segments = front.length + data.length, out = new Uint8Array(TAGGED_HEADER_SIZE + segments + FOOTER_SIZE);
   const lengths = { frontLength: front.length, dataLength: data.length };
   out[0] = Tag.MSG;
