@@ -4,12 +4,11 @@
  * @module
  */
 
-import { Ring } from "./ring.ts";
+import { MessengerError } from "./errors.ts";
 
 interface Waiter {
   readonly count: number;
   readonly admit: () => void;
-  gone: boolean;
 }
 
 /**
@@ -34,12 +33,17 @@ interface Waiter {
 export class Throttle {
   #max: number;
   #current = 0;
-  #waiting = 0;
-  readonly #line = new Ring<Waiter>();
+  /** In the order of their coming. A set, since any of them may leave, and one who has left must not be kept. */
+  readonly #line = new Set<Waiter>();
 
-  /** Makes a throttle with a budget; 0 for none, which lets everything pass and counts nothing. */
+  /**
+   * Makes a throttle.
+   *
+   * @param max The budget; 0 for none, which lets everything pass and only counts.
+   * @throws {MessengerError} With code `invalid` for a number that is no budget.
+   */
   constructor(max: number) {
-    this.#max = max;
+    this.#max = checked(max);
   }
 
   /** The budget; 0 for none. */
@@ -54,13 +58,12 @@ export class Throttle {
 
   /** How many wait in line. */
   get waiting(): number {
-    return this.#waiting;
+    return this.#line.size;
   }
 
   /** Takes `count` if that is possible at once and nobody waits in line; says whether it did. Ceph's `get_or_fail`. */
   getOrFail(count: number): boolean {
-    if (this.#max === 0) return true;
-    if (this.#waiting > 0 || this.#mustWait(count)) return false;
+    if (this.#line.size > 0 || this.#mustWait(count)) return false;
     this.#current += count;
     return true;
   }
@@ -76,35 +79,35 @@ export class Throttle {
     if (this.getOrFail(count)) return Promise.resolve();
     return new Promise((resolve, reject) => {
       const leave = () => {
-        waiter.gone = true;
-        this.#waiting--;
+        this.#line.delete(waiter);
         this.#admit();
         reject(signal!.reason);
       };
       const waiter: Waiter = {
         count,
-        gone: false,
         admit: () => {
           signal?.removeEventListener("abort", leave);
           resolve();
         },
       };
       signal?.addEventListener("abort", leave, { once: true });
-      this.#line.push(waiter);
-      this.#waiting++;
+      this.#line.add(waiter);
     });
   }
 
   /** Gives `count` back. Ceph's `put`. */
   put(count: number): void {
-    if (this.#max === 0) return;
     this.#current = Math.max(0, this.#current - count);
-    if (this.#waiting > 0) this.#admit();
+    this.#admit();
   }
 
-  /** Changes the budget and lets pass who now may. Ceph's `reset_max`. */
+  /**
+   * Changes the budget and lets pass who now may. Ceph's `reset_max`.
+   *
+   * @throws {MessengerError} With code `invalid` for a number that is no budget.
+   */
   resetMax(max: number): void {
-    this.#max = max;
+    this.#max = checked(max);
     this.#admit();
   }
 
@@ -114,14 +117,17 @@ export class Throttle {
   }
 
   #admit(): void {
-    for (let first = this.#line.at(0); first !== undefined; first = this.#line.at(0)) {
-      if (!first.gone) {
-        if (this.#mustWait(first.count)) return;
-        if (this.#max !== 0) this.#current += first.count;
-        this.#waiting--;
-        first.admit();
-      }
-      this.#line.shift();
+    if (this.#line.size === 0) return;
+    for (const first of this.#line) {
+      if (this.#mustWait(first.count)) return;
+      this.#current += first.count;
+      this.#line.delete(first);
+      first.admit();
     }
   }
+}
+
+function checked(max: number): number {
+  if (Number.isSafeInteger(max) && max >= 0) return max;
+  throw new MessengerError("invalid", `Bad throttle max: got ${max}, expected 0 to ${Number.MAX_SAFE_INTEGER}`);
 }
