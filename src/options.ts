@@ -14,6 +14,8 @@ import { Priority } from "./wire/constants.ts";
 import type { SegmentLimits } from "./wire/frame.ts";
 
 const MIB = 1024 * 1024;
+/** Above this, runtimes fire a timer at once. */
+const MAX_TIMER = 0x7fffffff;
 
 /**
  * How long to wait before attempt number `attempt` to reconnect, in ms: 0 is the first after a fault.
@@ -28,6 +30,7 @@ export type Backoff = (attempt: number, random: number) => number;
  *
  * @param options `initial` and `max` in ms (`ms_initial_backoff`, `ms_max_backoff`); `jitter` from 0 to 1 is the share of each wait
  * that is left to chance.
+ * @throws {MessengerError} With code `invalid`, naming the option and its range.
  *
  * @example
  * ```ts
@@ -40,6 +43,9 @@ export type Backoff = (attempt: number, random: number) => number;
  */
 export function exponentialBackoff(options: { initial?: number; max?: number; jitter?: number } = {}): Backoff {
   const { initial = 200, max = 15_000, jitter = 0 } = options;
+  checkRange("initial", initial, [0, MAX_TIMER]);
+  checkRange("max", max, [0, MAX_TIMER]);
+  checkRange("jitter", jitter, [0, 1]);
   return (attempt, random) => {
     const wait = attempt === 0 ? 0 : Math.min(max, initial * 2 ** Math.min(attempt - 1, 52));
     return wait * (1 - jitter * random);
@@ -207,11 +213,13 @@ const RANGES: Partial<Record<keyof ResolvedOptions, readonly [number, number]>> 
   maxDataBytes: [0, 0xffffffff],
   dispatchThrottleBytes: [0, Number.MAX_SAFE_INTEGER],
   sendHighWaterMark: [1, Number.MAX_SAFE_INTEGER],
-  handshakeTimeout: [1, 0x7fffffff],
-  readTimeout: [0, 0x7fffffff],
+  handshakeTimeout: [1, MAX_TIMER],
+  readTimeout: [0, MAX_TIMER],
   defaultSendPriority: [1, 255],
   clusterProtocol: [0, 0xffffffff],
 };
+
+const FUNCTIONS = ["backoff", "log", "onDispatchError"] as const;
 
 /**
  * Fills in the defaults.
@@ -226,10 +234,19 @@ export function resolveOptions(options: MessengerOptions): ResolvedOptions {
     }),
   );
   const resolved: ResolvedOptions = { ...DEFAULTS, ...given };
-  for (const [key, [least, most]] of Object.entries(RANGES)) {
-    const value = resolved[key as keyof ResolvedOptions] as number;
-    if (Number.isInteger(value) && value >= least && value <= most) continue;
-    throw new MessengerError("invalid", `Bad option ${key}: got ${value}, expected ${least} to ${most}`);
+  for (const [key, range] of Object.entries(RANGES)) {
+    const value = resolved[key as keyof ResolvedOptions];
+    // A fraction of a byte or a priority is out of range too.
+    checkRange(key, Number.isInteger(value) ? value : String(value), range);
+  }
+  for (const key of FUNCTIONS) {
+    if (typeof resolved[key] === "function") continue;
+    throw new MessengerError("invalid", `Bad option ${key}: got ${resolved[key]}, expected a function`);
   }
   return resolved;
+}
+
+function checkRange(option: string, value: unknown, [least, most]: readonly [number, number]): void {
+  if (typeof value === "number" && value >= least && value <= most) return;
+  throw new MessengerError("invalid", `Bad option ${option}: got ${value}, expected ${least} to ${most}`);
 }
