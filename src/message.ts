@@ -106,7 +106,7 @@ export class Message {
    *
    * @param type What kind of message it is, 0 to 65535.
    * @param init Its segments and numbers.
-   * @throws {MessengerError} With code `invalid` for a number out of range.
+   * @throws {MessengerError} With code `invalid` for a number out of range, or a segment that is no `Uint8Array`.
    */
   constructor(type: number, init: MessageInit = {}) {
     this.type = checked("type", type, 0xffff);
@@ -117,9 +117,9 @@ export class Message {
       ? this.version
       : checked("compatVersion", init.compatVersion, 0xffff);
     this.dataOffset = init.dataOffset === undefined ? 0 : checked("dataOffset", init.dataOffset, 0xffff);
-    this.#front = init.front ?? EMPTY;
-    this.#middle = init.middle ?? EMPTY;
-    this.#data = init.data ?? EMPTY;
+    this.#front = init.front === undefined ? EMPTY : checkedBytes("front", init.front);
+    this.#middle = init.middle === undefined ? EMPTY : checkedBytes("middle", init.middle);
+    this.#data = init.data === undefined ? EMPTY : checkedBytes("data", init.data);
     this.frontLength = this.#front.length;
     this.middleLength = this.#middle.length;
     this.dataLength = this.#data.length;
@@ -208,6 +208,11 @@ const RECEIVED: MessageInit = {};
 function checked(field: string, value: number, most: number): number {
   if (Number.isInteger(value) && value >= 0 && value <= most) return value;
   throw new MessengerError("invalid", `Bad message ${field}: got ${value}, expected 0 to ${most}`);
+}
+
+function checkedBytes(field: string, value: unknown): Uint8Array {
+  if (value instanceof Uint8Array) return value;
+  throw new MessengerError("invalid", `Bad message ${field}: expected a Uint8Array`);
 }
 
 export {

@@ -38,13 +38,17 @@ export const textCodec: MessageCodec<string> = {
 };
 
 /**
- * JSON, in the front.
+ * JSON, in the front. A value that JSON cannot hold, such as `undefined`, is an error with code `bad_message` where it is sent.
  *
  * @param check Makes sure that what arrived is a `T`, and throws if it is not. Without one a peer is trusted to send what its type says.
  */
 export function jsonCodec<T>(check: (value: unknown) => T = (value) => value as T): MessageCodec<T> {
   return {
-    encode: (value) => textCodec.encode(JSON.stringify(value)),
+    encode: (value) => {
+      const text = JSON.stringify(value) as string | undefined;
+      if (text !== undefined) return textCodec.encode(text);
+      throw new MessengerError("bad_message", `Cannot write a message as JSON: got ${typeof value}`);
+    },
     decode: (message) => check(JSON.parse(textCodec.decode(message))),
   };
 }
@@ -80,7 +84,11 @@ export class MessageType<T> {
     this.codec = codec;
   }
 
-  /** Makes a message of a value. `init` sets its numbers: `tid`, `priority`, and so on. */
+  /**
+   * Makes a message of a value. `init` sets its numbers: `tid`, `priority`, and so on.
+   *
+   * @throws {MessengerError} With code `invalid` for a number out of range; and what the codec throws for a value that it cannot write.
+   */
   message(value: T, init: Omit<MessageInit, keyof Segments> = {}): Message {
     return new Message(this.type, { ...init, ...this.codec.encode(value) });
   }
@@ -104,7 +112,9 @@ export class MessageType<T> {
     } catch (cause) {
       throw new MessengerError(
         "bad_message",
-        `Cannot read message ${message.seq} of type ${this.type}: ${cause instanceof Error ? cause.message : cause}`,
+        `Cannot read message ${message.seq} of type ${this.type}: ${
+          cause instanceof Error ? cause.message : String(cause)
+        }`,
         { cause },
       );
     }
