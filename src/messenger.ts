@@ -92,6 +92,7 @@ export class Messenger implements AsyncDisposable {
   #address: EntityAddress;
   #network: Network | undefined;
   #globalSeq = 0;
+  #binding: Promise<Listener> | undefined;
   #listener: Listener | undefined;
   #accepting: Promise<void> | undefined;
   #hasDispatcher = Promise.withResolvers<void>();
@@ -220,13 +221,20 @@ export class Messenger implements AsyncDisposable {
   async bind(address: string | EntityAddress, options: BindOptions = {}): Promise<EntityAddress> {
     this.#checkOpen("bind");
     const wanted = typeof address === "string" ? EntityAddress.parse(address) : address;
-    if (this.#listener !== undefined) {
-      throw new MessengerError(
-        "invalid",
-        `Cannot bind to ${wanted.endpoint}: bound to ${this.#address.endpoint} already`,
-      );
+    if (this.#binding !== undefined || this.#listener !== undefined) {
+      throw new MessengerError("invalid", `Cannot bind to ${wanted.endpoint}: the messenger is bound already`);
     }
-    const listener = await this.#listen(wanted, options);
+    const binding = this.#binding = this.#listen(wanted, options);
+    let listener: Listener;
+    try {
+      listener = await binding;
+    } finally {
+      this.#binding = undefined;
+    }
+    if (this.#shutdown !== undefined) {
+      await listener.close();
+      this.#checkOpen("bind");
+    }
     this.#listener = listener;
     this.#address = entityAddress(listener.address).withNonce(this.#address.nonce);
     this.#accepting = this.#accept(listener);
@@ -280,7 +288,7 @@ export class Messenger implements AsyncDisposable {
     session.peerType = type;
     session.isAnnounced = true;
     const pipe = Pipe.connecting(this.#host, session, anyNonce);
-    this.#pipes.add(pipe);
+    this.#add(pipe);
     this.#host.register(pipe);
     return session.connection;
   }
@@ -329,6 +337,8 @@ export class Messenger implements AsyncDisposable {
   }
 
   async #stop(): Promise<void> {
+    // A bind that is on its way closes its listener itself.
+    await this.#binding?.catch(() => {});
     await this.#stopListening();
     this.markDownAll();
     this.#loopback.stop();
@@ -391,7 +401,12 @@ export class Messenger implements AsyncDisposable {
 
   #welcome(socket: Socket): void {
     if (this.#shutdown !== undefined) return socket.abort();
-    this.#pipes.add(Pipe.accepting(this.#host, this.#host.newSession(), socket));
+    this.#add(Pipe.accepting(this.#host, this.#host.newSession(), socket));
+  }
+
+  #add(pipe: Pipe): void {
+    this.#pipes.add(pipe);
+    this.#counters.createdConnections++;
   }
 
   async #stopListening(): Promise<void> {
@@ -435,7 +450,6 @@ export class Messenger implements AsyncDisposable {
       newSession: () => {
         const session = new Session(this.#dispatchQueue.newId(), this.#options.sendHighWaterMark);
         session.connection = new Connection(session);
-        this.#counters.createdConnections++;
         return session;
       },
       findPipe: (address) => {

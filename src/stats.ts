@@ -14,7 +14,7 @@ export interface MessengerStats {
   readonly msgr_recv_bytes: number;
   /** Bytes of those messages' segments. */
   readonly msgr_send_bytes: number;
-  /** Sessions that were begun, by dialling or by being dialled. */
+  /** Pipes that were created, to dial or for a peer that dialled; a session that is replaced by its peer's new connection has had several. */
   readonly msgr_created_connections: number;
   /** Pipes that are alive now. */
   readonly msgr_active_connections: number;

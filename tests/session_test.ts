@@ -292,6 +292,22 @@ for (const { name, open } of networks) {
     await onServer.until(() => onServer.messages.length === 1);
   });
 
+  test(`a bind that a shutdown or another bind overtakes leaves no listener (${name})`, async () => {
+    const network = await open();
+    const messenger = new Messenger({ network });
+    messenger.addDispatcherTail(new Recorder());
+    const [first, second] = await Promise.allSettled([messenger.bind("127.0.0.1:0"), messenger.bind("127.0.0.1:0")]);
+    assertEquals([first.status, second.status], ["fulfilled", "rejected"]);
+    const { port } = messenger.address;
+    await messenger.shutdown();
+    const late = new Messenger({ network });
+    const binding = assertRejects(() => late.bind(`127.0.0.1:${port}`), MessengerError, "shut down");
+    await late.shutdown();
+    await binding;
+    await using free = new Messenger({ network });
+    assertEquals((await free.bind(`127.0.0.1:${port}`)).port, port);
+  });
+
   test(`bind() and connectTo() say what is wrong with their arguments (${name})`, async () => {
     const network = await open();
     await using messenger = new Messenger({ network });

@@ -52,7 +52,7 @@ export class MemoryNetwork implements Network {
   #openSockets = 0;
   #nextPort = 0;
 
-  /** @param options Sizes. */
+  /** Makes a network on which nobody listens yet. */
   constructor(options: MemoryNetworkOptions = {}) {
     this.#capacity = options.capacity ?? 256 * 1024;
   }
