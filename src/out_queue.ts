@@ -110,7 +110,8 @@ export class OutQueue {
    * @returns How many were forgotten.
    */
   discardRequeuedUpTo(seq: number): number {
-    let count = 0;
+    // What is on its way already comes before what is not, and must go first.
+    let count = this.handleAck(seq);
     while (this.outSeq < seq && this.#cursor < this.#sent.length) {
       this.#forgetFirst();
       this.outSeq++;
