@@ -21,7 +21,9 @@ interface Level<T> {
   readonly lanes: Map<number, Lane<T>>;
   /** Lanes that have something to give, in the order of their turns. */
   readonly line: Ring<Lane<T>>;
-  /** What a weighted priority may still spend. */
+  /** How many items there are, those of held classes included. */
+  size: number;
+  /** What a weighted priority has saved. */
   tokens: number;
 }
 
@@ -34,7 +36,7 @@ const MIN_COST = 65536, MAX_TOKENS = 16777216;
  *
  * A class can be held: its items stay and keep their order, and nobody waits for them.
  */
-export class PrioritizedQueue<T> {
+export class PrioritizedQueue<T extends object> {
   #length = 0;
   readonly #strict: Level<T>[] = [];
   readonly #weighted: Level<T>[] = [];
@@ -94,8 +96,10 @@ export class PrioritizedQueue<T> {
     for (const level of [...this.#strict, ...this.#weighted]) {
       const lane = level.lanes.get(owner);
       if (lane === undefined) continue;
+      level.size -= lane.items.length;
       for (let item = lane.items.shift(); item !== undefined; item = lane.items.shift()) removed.push(item);
       this.#drop(lane);
+      if (level.size === 0) level.tokens = 0;
     }
     this.#forgotten.delete(owner);
     this.#length -= removed.length;
@@ -120,7 +124,8 @@ export class PrioritizedQueue<T> {
 
   #add(lane: Lane<T>, item: T, cost = 0): void {
     lane.items.push(item);
-    if (cost > 0) costs.set(item as object, cost);
+    if (cost > 0) costs.set(item, cost);
+    lane.level.size++;
     this.#length++;
     if (!lane.inLine && (this.#held.size === 0 || !this.#held.has(lane.owner))) join(lane);
   }
@@ -137,13 +142,14 @@ export class PrioritizedQueue<T> {
 
   #take(lane: Lane<T>): T {
     const item = lane.items.shift()!;
+    lane.level.size--;
     this.#length--;
     this.owner = lane.owner;
     const { line } = lane.level;
     if (lane.items.length === 0) {
       line.shift();
       lane.inLine = false;
-      if (this.#forgotten.size > 0 && this.#forgotten.has(lane.owner)) this.#drop(lane);
+      if (this.#forgotten.size > 0 && this.#forgotten.has(lane.owner)) this.forget(lane.owner);
     } else if (line.length > 1) {
       line.push(line.shift()!);
     }
@@ -156,30 +162,40 @@ export class PrioritizedQueue<T> {
   }
 
   #dequeueWeighted(): T | undefined {
-    const ready = this.#weighted.map((level) => this.#turn(level)).filter((lane) => lane !== undefined);
-    if (ready.length === 0) return undefined;
+    const ready = this.#readyWeighted();
     // From low to high: a low priority that has saved enough goes first, or it would never go at all.
-    const affordable = ready.toReversed().find((lane) => costOf(lane.items.at(0)) < lane.level.tokens);
-    const lane = affordable ?? ready[0]!;
-    const cost = costOf(lane.items.at(0));
-    if (affordable !== undefined) lane.level.tokens -= cost;
-    const item = this.#take(lane);
-    const total = ready.reduce((sum, { level }) => sum + level.priority, 0);
-    for (const { level } of ready) {
-      level.tokens = Math.min(
-        MAX_TOKENS,
-        level.tokens + (total === 0 ? 0 : Math.floor(level.priority * cost / total)) + 1,
-      );
-    }
+    const affordable = ready.findLast((lane) => costOf(lane.items.at(0)!) < lane.level.tokens);
+    const lane = affordable ?? ready[0];
+    if (lane === undefined) return undefined;
+    const { level } = lane, cost = costOf(lane.items.at(0)!), item = this.#take(lane);
+    if (affordable !== undefined) level.tokens -= cost;
+    // Who has nothing to send saves nothing, and begins anew.
+    if (level.size === 0) level.tokens = 0;
+    this.#distribute(cost);
     return item;
+  }
+
+  /** Shares out what was spent among the weighted priorities that wait. */
+  #distribute(cost: number): void {
+    const levels = this.#readyWeighted().map(({ level }) => level);
+    const total = levels.reduce((sum, { priority }) => sum + priority, 0);
+    if (total === 0) return;
+    for (const level of levels) {
+      level.tokens = Math.min(MAX_TOKENS, level.tokens + Math.floor(level.priority * cost / total) + 1);
+    }
+  }
+
+  /** The lane whose turn it is, of every weighted priority that has one, from high to low. */
+  #readyWeighted(): Lane<T>[] {
+    return this.#weighted.map((level) => this.#turn(level)).filter((lane) => lane !== undefined);
   }
 }
 
 /** What weighted items cost. Only they have an entry, so that strict ones stay cheap. */
 const costs = new WeakMap<object, number>();
 
-function costOf(item: unknown): number {
-  return Math.min(MAX_TOKENS, Math.max(MIN_COST, costs.get(item as object) ?? 0));
+function costOf(item: object): number {
+  return Math.min(MAX_TOKENS, Math.max(MIN_COST, costs.get(item) ?? 0));
 }
 
 function join<T>(lane: Lane<T>): void {
@@ -200,7 +216,7 @@ function levelOf<T>(levels: Level<T>[], priority: number): Level<T> {
   while (index < levels.length && levels[index]!.priority > priority) index++;
   let level = levels[index];
   if (level?.priority !== priority) {
-    level = { priority, lanes: new Map(), line: new Ring(), tokens: MAX_TOKENS };
+    level = { priority, lanes: new Map(), line: new Ring(), size: 0, tokens: 0 };
     levels.splice(index, 0, level);
   }
   return level;
