@@ -7,7 +7,11 @@
  * @module
  */
 
+import { KERNEL_MAX_BYTES, makeCrc32cKernel } from "./crc32c_kernel.ts";
+
 const POLYNOMIAL = 0x82f63b78;
+/** From this length on the copy into the kernel's memory is cheaper than the tables here. */
+const KERNEL_FROM_BYTES = 192;
 
 /** `tables[k][b]`: what byte b contributes when k more bytes follow it. */
 const tables: Uint32Array[] = Array.from({ length: 8 }, () => new Uint32Array(256));
@@ -43,6 +47,30 @@ const t4 = tables[4]!, t5 = tables[5]!, t6 = tables[6]!, t7 = tables[7]!;
  * ```
  */
 export function crc32c(bytes: Uint8Array, seed = 0, start = 0, end: number = bytes.length): number {
+  if (end - start >= KERNEL_FROM_BYTES && kernel !== undefined) return crc32cByKernel(kernel, bytes, seed, start, end);
+  return crc32cByTables(bytes, seed, start, end);
+}
+
+const kernel = makeCrc32cKernel(t0);
+
+function crc32cByKernel(
+  { memory, place, run }: NonNullable<typeof kernel>,
+  bytes: Uint8Array,
+  seed: number,
+  start: number,
+  end: number,
+): number {
+  let crc = seed;
+  let at = start;
+  for (; end - at >= KERNEL_FROM_BYTES; at += KERNEL_MAX_BYTES) {
+    const part = bytes.subarray(at, Math.min(end, at + KERNEL_MAX_BYTES));
+    memory.set(part, place(part.length));
+    crc = run(part.length, crc);
+  }
+  return at < end ? crc32cByTables(bytes, crc, at, end) : crc >>> 0;
+}
+
+function crc32cByTables(bytes: Uint8Array, seed: number, start: number, end: number): number {
   let crc = seed | 0;
   let at = start;
   for (const last = end - 8; at <= last; at += 8) {
