@@ -116,9 +116,10 @@ export const EXISTING_SESSION_TABLE: readonly Row[] = [
     then: (s) => reply(Tag.RETRY_SESSION, { connectSeq: s.existing.connectSeq + 1 }),
   },
   {
+    // Ceph asserts what the last condition covers: a peer told to wait for a connection that nobody makes would wait for ever.
     row: "f",
-    meaning: "Both dialled at once and the peer's connection wins",
-    when: (s) => sameSeq(s) && (s.peerIsSmaller || s.existing.server),
+    meaning: "Both dialled at once and the peer's connection wins, or ours is not being made any more",
+    when: (s) => sameSeq(s) && (s.peerIsSmaller || s.existing.server || s.existing.state !== "connecting"),
     then: () => replace(),
   },
   {
