@@ -100,7 +100,6 @@ const i32 = (value: number) => [0x41, ...signed(value)];
 const get = (local: number) => [0x20, ...unsigned(local)];
 const set = (local: number) => [0x21, ...unsigned(local)];
 const call = (index: number) => [0x10, ...unsigned(index)];
-const branchIf = (depth: number) => [0x0d, ...unsigned(depth)];
 const load32 = (offset: number) => [0x28, 0, ...unsigned(offset)];
 const store32 = (offset: number) => [0x36, 0, ...unsigned(offset)];
 const load128 = (offset: number) => [0xfd, 0, 0, ...unsigned(offset)];
