@@ -36,7 +36,8 @@ export type DispatchErrorHandler = (error: unknown, subject: Message | Connectio
  * returned a promise is passed over until that settles.
  */
 export class DispatchQueue {
-  readonly #dispatchers: Dispatcher[] = [];
+  /** Replaced, never changed: a dispatcher may take itself out while it is asked, and the next one must not be skipped. */
+  #dispatchers: readonly Dispatcher[] = [];
   #fast: Dispatcher[] = [];
   #preprocess: Dispatcher[] = [];
   readonly #queue = new PrioritizedQueue<Item>();
@@ -73,16 +74,14 @@ export class DispatchQueue {
 
   /** Adds a dispatcher before or behind the others. */
   add(dispatcher: Dispatcher, where: "head" | "tail"): void {
-    if (where === "head") this.#dispatchers.unshift(dispatcher);
-    else this.#dispatchers.push(dispatcher);
+    this.#dispatchers = where === "head" ? [dispatcher, ...this.#dispatchers] : [...this.#dispatchers, dispatcher];
     this.#fast = this.#dispatchers.filter((d) => d.canFastDispatch !== undefined && d.fastDispatch !== undefined);
     this.#preprocess = this.#dispatchers.filter((d) => d.fastPreprocess !== undefined);
   }
 
   /** Takes a dispatcher out. */
   remove(dispatcher: Dispatcher): void {
-    const index = this.#dispatchers.indexOf(dispatcher);
-    if (index >= 0) this.#dispatchers.splice(index, 1);
+    this.#dispatchers = this.#dispatchers.filter((d) => d !== dispatcher);
     this.#fast = this.#fast.filter((d) => d !== dispatcher);
     this.#preprocess = this.#preprocess.filter((d) => d !== dispatcher);
   }
@@ -94,6 +93,7 @@ export class DispatchQueue {
 
   /** A message has arrived on the session `id`: tells those that want to know at once, and queues it for the others. */
   deliver(message: Message, id: number, priority: number): void {
+    if (this.#stopped) return releaseThrottles(message);
     if ((this.#preprocess.length > 0 || this.#fast.length > 0) && this.#deliverFast(message)) return;
     if (priority >= Priority.LOW) this.#queue.enqueueStrict(id, Math.min(priority, Priority.HIGHEST), message);
     else this.#queue.enqueue(id, priority, message.dataLength, message);
@@ -103,15 +103,20 @@ export class DispatchQueue {
   /** Tells the fast dispatchers of a message; whether one of them took it. */
   #deliverFast(message: Message): boolean {
     for (const dispatcher of this.#preprocess) this.#try(message, () => dispatcher.fastPreprocess!(message));
-    try {
-      const taker = this.#fast.find((dispatcher) => dispatcher.canFastDispatch!(message));
-      if (taker === undefined) return false;
-      taker.fastDispatch!(message);
-    } catch (error) {
-      this.#onError(error, message);
-    }
+    const taker = this.#fast.find((dispatcher) => this.#canFastDispatch(dispatcher, message));
+    if (taker === undefined) return false;
+    this.#try(message, () => taker.fastDispatch!(message));
     releaseThrottles(message);
     return true;
+  }
+
+  #canFastDispatch(dispatcher: Dispatcher, message: Message): boolean {
+    try {
+      return dispatcher.canFastDispatch!(message);
+    } catch (error) {
+      this.#onError(error, message);
+      return false;
+    }
   }
 
   /** Queues an event, ahead of all messages. */
@@ -171,9 +176,10 @@ export class DispatchQueue {
 
   /** Offers a message to the dispatchers, one after the other, until one does not decline. */
   #dispatch(message: Message, id: number): void {
-    for (let i = 0; i < this.#dispatchers.length; i++) {
-      const verdict = this.#offer(message, i);
-      if (verdict instanceof Promise) return void this.#finish(message, id, verdict, i + 1);
+    const dispatchers = this.#dispatchers;
+    for (let i = 0; i < dispatchers.length; i++) {
+      const verdict = this.#offer(message, dispatchers[i]!);
+      if (verdict instanceof Promise) return void this.#finish(message, id, verdict, dispatchers.slice(i + 1));
       if (verdict) return releaseThrottles(message);
     }
     this.#unhandled(message);
@@ -181,21 +187,21 @@ export class DispatchQueue {
   }
 
   /** The rest of {@linkcode #dispatch} once a dispatcher has returned a promise: the connection is passed over meanwhile. */
-  async #finish(message: Message, id: number, first: Promise<boolean>, next: number): Promise<void> {
+  async #finish(message: Message, id: number, first: Promise<boolean>, others: readonly Dispatcher[]): Promise<void> {
     this.#queue.hold(id);
     let handled = await first;
-    for (let i = next; !handled && !this.#stopped && i < this.#dispatchers.length; i++) {
-      handled = await this.#offer(message, i);
+    for (const dispatcher of others) {
+      if (handled || this.#stopped) break;
+      handled = await this.#offer(message, dispatcher);
     }
-    if (!handled) this.#unhandled(message);
+    if (!handled && !this.#stopped) this.#unhandled(message);
     releaseThrottles(message);
     this.#queue.resume(id);
     this.#schedule();
   }
 
-  /** Whether dispatcher number `index` handled the message; having thrown counts as that. */
-  #offer(message: Message, index: number): boolean | Promise<boolean> {
-    const dispatcher = this.#dispatchers[index]!;
+  /** Whether a dispatcher handled the message; having thrown counts as that. */
+  #offer(message: Message, dispatcher: Dispatcher): boolean | Promise<boolean> {
     if (dispatcher.dispatch === undefined) return false;
     try {
       const verdict = dispatcher.dispatch(message);
@@ -213,17 +219,16 @@ export class DispatchQueue {
   }
 
   #tell({ kind, connection, info }: DispatchEvent): void {
-    for (const dispatcher of [...this.#dispatchers]) {
-      this.#try(connection, () => {
-        const told = dispatcher[kind]?.(connection, info as ResetInfo);
-        if (told instanceof Promise) told.catch((error) => this.#onError(error, connection));
-      });
+    for (const dispatcher of this.#dispatchers) {
+      this.#try(connection, () => dispatcher[kind]?.(connection, info as ResetInfo));
     }
   }
 
-  #try(subject: Message | Connection, call: () => void): void {
+  /** Calls a dispatcher and reports what it throws, or rejects with: TypeScript lets async functions pass for synchronous ones. */
+  #try(subject: Message | Connection, call: () => unknown): void {
     try {
-      call();
+      const result = call();
+      if (result instanceof Promise) result.catch((error) => this.#onError(error, subject));
     } catch (error) {
       this.#onError(error, subject);
     }
