@@ -45,9 +45,9 @@ declare const Deno: {
 /** A new connection reads into this much, which is what it costs while it is idle. */
 const SMALLEST_SLAB = 4 * 1024;
 /** A connection that is kept busy reads into this much. */
-const LARGEST_SLAB = 64 * 1024;
-/** A slab that took more reads than this to fill was too large: the connection has gone quiet. */
-const MANY_READS = 32;
+const LARGEST_SLAB = 256 * 1024;
+/** A slab that this many reads fill by less than an eighth is too large: the connection has gone quiet. */
+const QUIET_READS = 32;
 
 /**
  * The network on Deno's own sockets.
@@ -206,8 +206,10 @@ class DenoDriver implements Driver {
   }
 
   #read(): void {
-    if (this.#slab.byteLength - this.#used < this.#slabSize / 4) {
-      if (this.#reads > MANY_READS && this.#slabSize > SMALLEST_SLAB) this.#slabSize /= 4;
+    const size = this.#slab.byteLength;
+    const quiet = this.#reads === QUIET_READS && this.#used < size / 8;
+    if (quiet && this.#slabSize > SMALLEST_SLAB) this.#slabSize /= 4;
+    if (size - this.#used < size / 4 || size > this.#slabSize || size === 0) {
       this.#slab = new Uint8Array(this.#slabSize);
       this.#used = this.#reads = 0;
     }

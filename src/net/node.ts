@@ -138,6 +138,7 @@ class NodeDriver implements Driver {
   readonly #native: NodeSocket;
   #failure: Error | undefined;
   #paused = false;
+  #shut = false;
 
   constructor(native: NodeSocket, noDelay: boolean, local: SocketAddress, remote: SocketAddress) {
     this.#native = native;
@@ -168,6 +169,7 @@ class NodeDriver implements Driver {
   }
 
   shutdown(): boolean {
+    this.#shut = true;
     this.#native.end(this.#onWritten);
     return false;
   }
@@ -177,8 +179,8 @@ class NodeDriver implements Driver {
   }
 
   terminate(): void {
-    // A Unix-domain socket knows no reset.
-    if (this.socket.remoteAddress.transport === "tcp") this.#native.resetAndDestroy();
+    // A Unix-domain socket knows no reset; and one that was shut down cannot send it: Node would report that as an error and never close.
+    if (this.socket.remoteAddress.transport === "tcp" && !this.#shut) this.#native.resetAndDestroy();
     else this.#native.destroy();
   }
 

@@ -38,6 +38,10 @@ const CODES: Readonly<Record<string, NetworkErrorCode>> = {
   EPIPE: "connection_lost",
   ENOTCONN: "connection_lost",
   ESHUTDOWN: "connection_lost",
+  // Writing to what the runtime closed a moment ago, before it said so.
+  EBADF: "connection_lost",
+  ERR_SOCKET_CLOSED: "connection_lost",
+  ERR_STREAM_DESTROYED: "connection_lost",
   ConnectionReset: "connection_lost",
   ConnectionAborted: "connection_lost",
   BrokenPipe: "connection_lost",

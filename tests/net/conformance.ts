@@ -34,10 +34,10 @@ export async function testNetwork(name: string, makeNetwork: () => Network, limi
   const noIpv6 = await whyNoIpv6(makeNetwork());
   for (const family of ["tcp4", "tcp6", "unix"] as const) {
     const skip = family === "tcp6" ? noIpv6 : undefined;
-    const add = (what: string, act: (stage: Stage) => Promise<void>, skipThis: string | undefined = skip): void => {
+    const add = (what: string, act: (stage: Stage) => Promise<void>, skipThis?: string): void => {
       test(
         `${name} ${family}: ${what}`,
-        { timeout: 60_000, ...(skipThis === undefined ? {} : { skip: skipThis }) },
+        { timeout: 60_000, skip: skip ?? skipThis ?? false },
         () => onStage(makeNetwork(), family, limits, act),
       );
     };
@@ -512,6 +512,18 @@ function addEndingTests(add: Add, family: Family, limits: Limits): void {
     });
   }
 
+  add("half-close: an end that arrives in the middle of a write does not harm it", async ({ network, address }) => {
+    const listener = await network.listen(address);
+    const large = randomBytes(MiB, 14);
+    const client = await network.connect(listener.address);
+    const closing = client.writable.close();
+    const server = await accept(listener);
+    const [received] = await Promise.all([readAll(client.readable), writeAll(server.writable, large), closing]);
+    assertEquals(await sha256(received), await sha256(large));
+    assertEquals(await ending(server.readable), "end");
+    await Promise.all([client.closed, server.closed, listener.close()]);
+  }, limits.noWriteAcrossEnd);
+
   add("both ends may end at the same time", async (stage) => {
     await using ends = await pair(stage);
     const { client, server } = ends;
@@ -574,6 +586,20 @@ function addEndingTests(add: Add, family: Family, limits: Limits): void {
     for (const rejection of await Promise.all(pending)) assertStrictEquals(rejection, reason);
     await ends.client.closed;
     assertStrictEquals(await outcome(ends.client.readable.getReader().read()), reason);
+  });
+
+  add("an abort while or after this end is closed releases the socket", async (stage) => {
+    for (const settled of [false, true]) {
+      await using ends = await pair(stage);
+      const reason = new Error("stop");
+      const closing = ends.client.writable.close().catch((error) => error);
+      if (settled) assertEquals(await closing, undefined);
+      ends.client.abort(reason);
+      const result = await closing;
+      assert(result === undefined || result === reason);
+      await ends.client.closed;
+      assertStrictEquals(await outcome(ends.client.readable.getReader().read()), reason);
+    }
   });
 
   add("an abort drops what was not read", async (stage) => {

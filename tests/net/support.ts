@@ -10,6 +10,8 @@ import type { Listener, Network, Socket, SocketAddress } from "../../src/net/net
 export interface Limits {
   /** Why an aborted TCP socket does not send a reset, so that its peer sees an end. */
   readonly noReset?: string;
+  /** Why a write is lost that is under way when the peer's end arrives, though only the other direction has ended. */
+  readonly noWriteAcrossEnd?: string;
   /** Why Unix-domain paths are no files. */
   readonly noFiles?: string;
   /** How many sockets and listeners the adapter has open, if it can tell. */
