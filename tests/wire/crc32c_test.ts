@@ -55,6 +55,47 @@ test("crc32c() agrees with the definition for any bytes, seed, beginning and end
   );
 });
 
+/** Bytes without a pattern, the same in every run. */
+function noise(length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let i = 0, state = 1; i < length; i++) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    bytes[i] = state >>> 24;
+  }
+  return bytes;
+}
+
+// Short and long inputs may take different ways; every length around where one could end is tried.
+test("crc32c() agrees with the definition on every length up to 1100 bytes", () => {
+  const bytes = noise(1100);
+  for (let length = 0, expected = 0x12345678; length <= bytes.length; length++) {
+    assertEquals(crc32c(bytes, 0x12345678, 0, length), expected, `${length} bytes`);
+    expected = bitwise(bytes.subarray(length, length + 1), expected);
+  }
+});
+
+test("crc32c() agrees with the definition on lengths around powers of two and their multiples, at odd places", () => {
+  const bytes = noise(300_000);
+  for (const size of [1024, 4096, 16384, 65536, 3 * 65536, 4 * 65536]) {
+    for (
+      const [length, start] of [[size - 1, 1], [size, 0], [size + 1, 3], [size + 191, 5], [size + 193, 7]] as const
+    ) {
+      const seed = length ^ 0x9e3779b9;
+      const expected = bitwise(bytes.subarray(start, start + length), seed >>> 0);
+      assertEquals(crc32c(bytes, seed >>> 0, start, start + length), expected, `${length} bytes at ${start}`);
+    }
+  }
+});
+
+test("crc32c() of a view counts from the view's beginning, of a buffer that is shared too", () => {
+  for (const buffer of [new ArrayBuffer(2000), new SharedArrayBuffer(2000)]) {
+    const whole = new Uint8Array(buffer);
+    whole.set(noise(2000));
+    const view = new Uint8Array(buffer, 13, 1500);
+    assertEquals(crc32c(view, 7, 100, 1400), bitwise(whole.slice(113, 1413), 7));
+  }
+});
+
 test("crc32c() of a whole is that of its second part seeded with that of its first", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 100 }), fc.nat(100), (bytes, cut) => {
