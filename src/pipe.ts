@@ -31,6 +31,11 @@ import type { PipeState, Session, SessionCarrier } from "./session.ts";
 import { Feature } from "./wire/constants.ts";
 import { Writer } from "./writer.ts";
 
+/** How long an ack may wait for a message to ride with, in ms. */
+const ACK_DELAY = 1;
+/** For how many messages, or bytes of them, an ack may wait. */
+const ACK_MESSAGES = 1024, ACK_BYTES = 1024 * 1024;
+
 /** A socket in use, with its two halves. */
 export interface Link {
   readonly socket: Socket;
@@ -81,7 +86,11 @@ export class Pipe implements SessionCarrier {
   /** Takes back what this Pipe's messages hold of the throttles. */
   lease: Lease;
 
+  /** The ack that the peer is owed must not wait for a message to ride with. */
+  ackUrgent = false;
+
   #idleTimer: unknown;
+  #ackTimer: unknown;
 
   private constructor(host: PipeHost, state: PipeState, session: Session) {
     this.host = host;
@@ -127,6 +136,24 @@ export class Pipe implements SessionCarrier {
    */
   get ackDue(): boolean {
     return this.session.inSeq !== this.session.inSeqAcked && !this.policy.lossy;
+  }
+
+  /**
+   * Sees to it that the peer gets its ack soon: with the next message, or after {@linkcode ACK_DELAY}, or at once when it is owed one for much. An
+   * ack for every chunk would cost a system call for each, on both sides.
+   */
+  ackSoon(): void {
+    if (!this.ackDue || this.ackUrgent || this.link === undefined) return;
+    if (this.session.inSeq - this.session.inSeqAcked >= ACK_MESSAGES || this.reader.bytesSinceAck >= ACK_BYTES) {
+      this.ackUrgent = true;
+      this.writer.wake();
+      return;
+    }
+    this.#ackTimer ??= this.host.options.environment.setTimer(() => {
+      this.#ackTimer = undefined;
+      this.ackUrgent = this.ackDue;
+      if (this.ackUrgent) this.writer.wake(true);
+    }, ACK_DELAY);
   }
 
   /** Whether this side may dial: Ceph's rule, and nobody listens at port 0. */
@@ -294,6 +321,9 @@ export class Pipe implements SessionCarrier {
     const { link } = this;
     this.link = undefined;
     this.host.options.environment.clearTimer(this.#idleTimer);
+    this.host.options.environment.clearTimer(this.#ackTimer);
+    this.#ackTimer = undefined;
+    this.ackUrgent = false;
     if (link === undefined) return;
     link.closing.abort(reason);
     link.socket.abort(reason);

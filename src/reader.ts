@@ -53,6 +53,8 @@ export class Reader {
   readonly #pipe: Pipe;
   /** Whether it is at work. */
   isRunning = false;
+  /** Bytes of messages that have arrived since the last ack. */
+  bytesSinceAck = 0;
   /** Fulfils when it has ended, if it is running. */
   stopped: Promise<void> = Promise.resolve();
 
@@ -89,7 +91,7 @@ export class Reader {
       while (this.#isReading(link)) {
         await link.source.tcpReadWait();
         await this.#takeApart(link);
-        if (pipe.ackDue) pipe.writer.wake();
+        pipe.ackSoon();
       }
     } catch (error) {
       // The Pipe may have given this socket up already; then there is nothing left to say about it.
@@ -258,6 +260,7 @@ export class Reader {
       return this.#release();
     }
     session.inSeq = header.seq;
+    this.bytesSinceAck += this.#segments;
     const message = receivedMessage(header, bytes, at, this.#sender, session.connection, source.lastReadAt);
     holdThrottles(message, pipe.lease);
     this.#holding = false;

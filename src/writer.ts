@@ -112,7 +112,7 @@ export class Writer {
   }
 
   #hasWork(): boolean {
-    return this.#pipe.isQueued || this.#pipe.ackDue;
+    return this.#pipe.isQueued || this.#pipe.ackUrgent;
   }
 
   /** Whether an orderly close has nothing left to wait for. */
@@ -212,6 +212,8 @@ export class Writer {
       this.#end += CONTROL_SIZE;
     }
     if (pipe.ackDue) {
+      pipe.ackUrgent = false;
+      pipe.reader.bytesSinceAck = 0;
       session.inSeqAcked = session.inSeq;
       encodeAck(session.inSeq, this.#buffer, this.#end);
       this.#end += CONTROL_SIZE;
