@@ -36,7 +36,7 @@ const json = option("json");
 const wanted = runtimes.filter((runtime) => args.includes(runtime));
 
 const all: readonly Workload[] = [
-  { workload: "oneway", size: 64, count: 100_000, peers: ["msgr", "framed", "bare"] },
+  { workload: "oneway", size: 64, count: 500_000, peers: ["msgr", "framed", "bare"] },
   { workload: "oneway", size: 1024, count: 100_000, peers: ["msgr", "framed", "bare"] },
   { workload: "oneway", size: 65536, count: 4_000, peers: ["msgr", "framed", "bare"] },
   { workload: "oneway", size: 1048576, count: 400, peers: ["msgr", "framed", "bare"] },

@@ -28,7 +28,7 @@ if (role === "serve") {
 async function measure(client: Client, workload: string, size: number, count: number) {
   const took = new Float64Array(workload === "pingpong" ? count : 0);
   // Compilers need to have seen the code before its speed means anything.
-  await run(client, workload, size, Math.ceil(count / 5), new Float64Array(took.length));
+  await run(client, workload, size, Math.ceil(count / 2), new Float64Array(took.length));
   const start = performance.now();
   await run(client, workload, size, count, took);
   const seconds = (performance.now() - start) / 1000;
