@@ -295,6 +295,7 @@ export class Pipe implements SessionCarrier {
     this.session.out.requeueSent();
     if (this.policy.standby && !this.isQueued) {
       this.state = "standby";
+      this.attempts = 0;
     } else if (this.state !== "connecting") {
       if (this.canDial) {
         this.connectSeq++;
@@ -324,6 +325,8 @@ export class Pipe implements SessionCarrier {
     this.host.options.environment.clearTimer(this.#ackTimer);
     this.#ackTimer = undefined;
     this.ackUrgent = false;
+    // An answer that comes by another connection says nothing about this one.
+    this.keepaliveStamp = undefined;
     if (link === undefined) return;
     link.closing.abort(reason);
     link.socket.abort(reason);
