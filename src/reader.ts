@@ -137,7 +137,11 @@ export class Reader {
         }
         case "throttle": {
           const wait = this.#takeThrottles(link);
-          if (wait !== undefined) return wait.then(() => this.#takeApart(link));
+          if (wait !== undefined) {
+            // It may be long, and what has arrived has arrived.
+            this.#pipe.ackSoon();
+            return wait.then(() => this.#takeApart(link));
+          }
           this.#phase = "body";
           break;
         }
