@@ -123,7 +123,10 @@ export class SimulatedConnection {
   /** Breaks the connection now: what is on its way is lost. */
   cut(notice: Notice = "both"): void {
     this.#host.event(this, `cut, noticed by ${notice}`);
-    for (const end of [this.#dialler, this.#acceptor]) end.lose(notice === "both" || notice === end.name);
+    // Both first: what one end is still about to send must not arrive behind what was lost.
+    const ends = [this.#dialler, this.#acceptor];
+    for (const end of ends) end.isForgotten = true;
+    for (const end of ends) end.lose(notice === "both" || notice === end.name);
   }
 
   /** Frees the end of a host that has died. The other end is told, or finds out when it sends. */
@@ -151,6 +154,8 @@ class EndPoint implements Driver {
   /** What happens at which byte, the nearest first. */
   readonly faults: TimedFault[] = [];
   isOpen = true;
+  /** The network has forgotten the connection: who sends is told so. */
+  isForgotten = false;
 
   readonly #connection: SimulatedConnection;
   readonly #host: ConnectionHost;
@@ -165,8 +170,8 @@ class EndPoint implements Driver {
   #wanted = false;
   /** Nothing gets to this end any more. */
   #isBlackHole = false;
-  /** The network has forgotten the connection: who sends is told so. */
-  #isForgotten = false;
+  /** Whether the other end hears of an abort of this one. */
+  #tells = true;
   /** What this end is about to send, once there is room. */
   #unsent: Uint8Array | "end" | undefined;
 
@@ -204,7 +209,10 @@ class EndPoint implements Driver {
   }
 
   terminate(): void {
-    this.die(true);
+    this.#free();
+    this.#drop();
+    // Untold, the other end gets the same as an answer to whatever it sends.
+    if (this.#tells) this.other.#bring("reset", this.#latency());
   }
 
   // ------------------------------------------------------------- what goes wrong
@@ -212,17 +220,13 @@ class EndPoint implements Driver {
   /** The connection is gone; what was on its way to this end with it. */
   lose(told: boolean): void {
     this.#drop();
-    this.#isForgotten = true;
     if (told) this.#bring("reset", this.#latency());
   }
 
-  /** This end is no more. */
+  /** The host of this end is no more. */
   die(told: boolean): void {
-    if (!this.isOpen) return;
-    this.#free();
-    this.#drop();
-    // Untold, the other end gets the same as an answer to whatever it sends.
-    if (told) this.other.#bring("reset", this.#latency());
+    this.#tells = told;
+    this.socket.abort(new NetworkError("network", "This host has crashed"));
   }
 
   // --------------------------------------------------------------------- sending
@@ -233,7 +237,7 @@ class EndPoint implements Driver {
       this.#unsent = content;
       return false;
     }
-    if (this.#isForgotten || !other.isOpen) {
+    if (this.isForgotten || !other.isOpen) {
       // The answer comes when the question has arrived.
       if (this.isOpen) this.#bring("reset", 2 * this.#latency());
       return true;

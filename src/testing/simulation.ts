@@ -25,7 +25,14 @@ import { EntityAddress } from "../wire/address.ts";
 import { AuthProtocol, Feature, MESSENGER_FEATURES, Tag, tagName } from "../wire/constants.ts";
 import { EntityName } from "../wire/entity.ts";
 import { DeliveryChecker, type Party } from "./delivery_checker.ts";
-import { type Action, canBothDial, type EdgePlan, makeSchedule, type MessengerPlan, type Schedule } from "./schedule.ts";
+import {
+  type Action,
+  canBothDial,
+  type EdgePlan,
+  makeSchedule,
+  type MessengerPlan,
+  type Schedule,
+} from "./schedule.ts";
 import { SeededRandom } from "./seeded_random.ts";
 import type { ConnectionFault, SimulatedConnection } from "./simulated_connection.ts";
 import { type SimulatedHost, SimulatedNetwork } from "./simulated_network.ts";
@@ -150,6 +157,7 @@ class Simulation {
       capacity: schedule.capacity,
       faults: (from, to) => to.transport === "tcp" ? this.#takeFaults(from, to.hostname) : [],
       tap: (connection, from, bytes) => {
+        this.#trace?.add(`#${connection.id} the ${from} writes ${bytes.length} bytes`);
         if (from === "acceptor") this.#sawReply(connection, bytes);
       },
       ...log,
@@ -411,7 +419,13 @@ class Simulation {
     const random = this.#random, tid = this.#nextTid++;
     const part = (length: number) => CONTENTS.subarray(tid % 4096, tid % 4096 + length);
     const kind = random.next();
-    const data = kind < 0.1 ? 0 : kind < 0.8 ? random.int(1, 200) : kind < 0.95 ? random.int(1, 1500) : LIMITS.maxDataBytes;
+    const data = kind < 0.1
+      ? 0
+      : kind < 0.8
+      ? random.int(1, 200)
+      : kind < 0.95
+      ? random.int(1, 1500)
+      : LIMITS.maxDataBytes;
     return new Message(random.chance(0.3) ? FAST : PLAIN, {
       tid,
       priority: random.pick(PRIORITIES),
@@ -526,7 +540,9 @@ class Simulation {
       )
     );
     this.#checker.violate(
-      `No rest ${PATIENCE} ms after the last fault, ${this.#checker.pending} messages on their way; ${states.join("; ")}`,
+      `No rest ${PATIENCE} ms after the last fault, ${this.#checker.pending} messages on their way; ${
+        states.join("; ")
+      }`,
     );
   }
 

@@ -86,7 +86,9 @@ export class StateCoverage {
     const kinds: readonly CoverageKind[] = ["state", "transition", "reply", "race"];
     return kinds.map((kind) => {
       const own = [...this.#counts].filter(([key]) => key.startsWith(`${kind} `));
-      const lines = own.map(([key, times]) => `  ${key.slice(kind.length + 1).padEnd(24)}${String(times).padStart(12)}`);
+      const lines = own.map(([key, times]) =>
+        `  ${key.slice(kind.length + 1).padEnd(24)}${String(times).padStart(12)}`
+      );
       return [`${kind}s`, ...lines].join("\n");
     }).join("\n");
   }
