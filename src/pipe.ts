@@ -71,6 +71,8 @@ export class Pipe implements SessionCarrier {
   attempts = 0;
   /** A keepalive is to be sent. */
   keepaliveQueued = false;
+  /** The pause before the next attempt to dial is to end. */
+  hurry = false;
   /** The time stamp of a peer's keepalive that is to be answered. */
   keepaliveStamp: Uint8Array | undefined;
   /** The session is to end in order: with CLOSE, when everything has been sent. */
@@ -209,6 +211,7 @@ export class Pipe implements SessionCarrier {
   /** Asks for a sign of life. Ceph's `_send_keepalive`. */
   sendKeepalive(): void {
     this.keepaliveQueued = true;
+    this.hurry = true;
     this.writer.wake(true);
   }
 

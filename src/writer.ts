@@ -140,20 +140,17 @@ export class Writer {
     }
   }
 
-  /** Waits, but not longer than until the Pipe changes its state or is asked for a keepalive. */
+  /** Waits, but not longer than until the Pipe changes its state or somebody asks it to hurry. */
   async #pause(ms: number): Promise<void> {
-    const { environment } = this.#pipe.host.options;
-    let timer: unknown;
-    const { state } = this.#pipe;
+    const { environment } = this.#pipe.host.options, { state } = this.#pipe;
     let over = false;
-    while (!over && this.#pipe.state === state && !this.#pipe.keepaliveQueued) {
-      await new Promise<void>((resolve) => {
-        this.#wakeUp = resolve;
-        timer ??= environment.setTimer(() => {
-          over = true;
-          this.wake(true);
-        }, ms);
-      });
+    const timer = environment.setTimer(() => {
+      over = true;
+      this.wake(true);
+    }, ms);
+    this.#pipe.hurry = false;
+    while (!over && this.#pipe.state === state && !this.#pipe.hurry) {
+      await new Promise<void>((resolve) => this.#wakeUp = resolve);
     }
     environment.clearTimer(timer);
   }

@@ -16,6 +16,7 @@ import {
   MessengerError,
   type MessengerOptions,
   statelessServer,
+  systemEnvironment,
   Throttle,
 } from "../mod.ts";
 import type { Network, Socket } from "../src/net/network.ts";
@@ -304,6 +305,28 @@ for (const { name, open } of networks) {
     await binding;
     await using free = new Messenger({ network });
     assertEquals((await free.bind(`127.0.0.1:${port}`)).port, port);
+  });
+
+  test(`a keepalive ends the pause before the next attempt once, and no more than that (${name})`, async () => {
+    const network = await open();
+    const free = await network.listen({ transport: "tcp", hostname: "127.0.0.1", port: 0 });
+    const { port } = free.address as { port: number };
+    await free.close();
+    // Time stands still: no pause ever ends by itself.
+    const environment = { ...systemEnvironment, setTimer: () => undefined };
+    await using client = new Messenger({ network, environment });
+    const onClient = new Recorder();
+    client.addDispatcherTail(onClient);
+    const connection = client.connectTo(`127.0.0.1:${port}`);
+    connection.send(numbered(1));
+    // The first attempt and the first after a fault are made at once.
+    for (let attempts = 2; attempts < 5; attempts++) {
+      await onClient.until(() => onClient.count("refused") === attempts - 1);
+      connection.sendKeepalive();
+    }
+    await onClient.until(() => onClient.count("refused") === 4);
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => systemEnvironment.nextTurn(() => resolve(0)));
+    assertEquals(client.stats().connect_attempts, 4);
   });
 
   test(`bind() and connectTo() say what is wrong with their arguments (${name})`, async () => {
