@@ -167,7 +167,7 @@ export interface MessengerOptions {
   /** Told of everything that happens to connections. Silent by default. */
   readonly log?: (event: LogEvent) => void;
   /**
-   * Told when a dispatcher throws or rejects.
+   * Told when a dispatcher throws or rejects, with the message or connection that it was about.
    *
    * @default {prints it with `console.error`}
    */
@@ -188,6 +188,9 @@ export interface ResolvedOptions extends SegmentLimits {
   readonly onDispatchError: (error: unknown, subject: Message | Connection) => void;
 }
 
+/** The longest time that timers can wait, in ms. */
+const LONGEST_WAIT = 0x7fffffff;
+
 const DEFAULTS: ResolvedOptions = Object.freeze({
   environment: systemEnvironment,
   maxFrontBytes: 64 * MIB,
@@ -201,9 +204,7 @@ const DEFAULTS: ResolvedOptions = Object.freeze({
   defaultSendPriority: Priority.DEFAULT,
   clusterProtocol: 0,
   log: () => {},
-  // A failure that nobody hears of is worse than a library that writes a line.
-  // deno-lint-ignore no-console
-  onDispatchError: (error: unknown) => console.error("A dispatcher failed:", error),
+  onDispatchError: (error: unknown) => complain("A dispatcher failed:", error),
 });
 
 /** The ranges of the numbers among the options. */
@@ -243,7 +244,39 @@ export function resolveOptions(options: MessengerOptions): ResolvedOptions {
     if (typeof resolved[key] === "function") continue;
     throw new MessengerError("invalid", `Bad option ${key}: got ${resolved[key]}, expected a function`);
   }
-  return resolved;
+  return { ...resolved, ...guarded(resolved) };
+}
+
+/** A failure that nobody hears of is worse than a library that writes a line. */
+function complain(what: string, error: unknown): void {
+  // deno-lint-ignore no-console
+  console.error(what, error);
+}
+
+/** The program's functions, so wrapped that nothing they do wrong can stop a connection half-way. */
+function guarded({ log, onDispatchError, backoff }: ResolvedOptions): Partial<ResolvedOptions> {
+  return {
+    log: (event) => {
+      try {
+        log(event);
+      } catch (error) {
+        complain("The option log failed:", error);
+      }
+    },
+    onDispatchError: (error, subject) => {
+      try {
+        onDispatchError(error, subject);
+      } catch (another) {
+        complain("A dispatcher failed:", error);
+        complain("And the option onDispatchError failed:", another);
+      }
+    },
+    // What is no time to wait would be dialling without end.
+    backoff: (attempt, random) => {
+      const wait = backoff(attempt, random);
+      return wait >= 0 ? Math.min(wait, LONGEST_WAIT) : DEFAULTS.backoff(attempt, random);
+    },
+  };
 }
 
 function checkRange(option: string, value: unknown, [least, most]: readonly [number, number]): void {

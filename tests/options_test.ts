@@ -2,7 +2,7 @@ import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { systemEnvironment } from "../src/environment.ts";
 import { MessengerError } from "../src/errors.ts";
-import { exponentialBackoff, type MessengerOptions, resolveOptions } from "../src/options.ts";
+import { exponentialBackoff, type LogEvent, type MessengerOptions, resolveOptions } from "../src/options.ts";
 
 function refused(make: () => unknown): string {
   const error = assertThrows(make, MessengerError);
@@ -29,11 +29,13 @@ test("resolveOptions() fills in the documented defaults", () => {
 });
 
 test("resolveOptions() takes what is given, and the default where undefined is given", () => {
-  const log = () => {};
+  const events: string[] = [];
+  const log = ({ event }: LogEvent) => void events.push(event);
   const options = { readTimeout: 0, maxDataBytes: 1, log, handshakeTimeout: undefined } as unknown as MessengerOptions;
   const resolved = resolveOptions(options);
   assertEquals([resolved.readTimeout, resolved.maxDataBytes, resolved.handshakeTimeout], [0, 1, 10000]);
-  assertStrictEquals(resolved.log, log);
+  resolved.log({ event: "closed" });
+  assertEquals(events, ["closed"]);
 });
 
 const ranges: Record<string, [number, number]> = {

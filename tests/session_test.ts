@@ -329,6 +329,29 @@ for (const { name, open } of networks) {
     assertEquals(client.stats().connect_attempts, 4);
   });
 
+  test(`options that fail when they are called stop nothing (${name})`, async () => {
+    const printed: unknown[] = [];
+    const { error } = console;
+    console.error = (...args: unknown[]) => void printed.push(args[0]);
+    try {
+      const broken = () => {
+        throw new Error("a bug in the program");
+      };
+      await using both = await pair(await open(), { log: broken, onDispatchError: broken, backoff: () => NaN });
+      both.server.addDispatcherHead({ dispatch: (message) => message.tid === 1 ? broken() : false });
+      both.server.addDispatcherHead({ dispatch: (message) => message.tid === 2 ? Promise.reject(new Error()) : false });
+      for (const tid of [1, 2, 3]) both.connection.send(numbered(tid));
+      await both.onServer.until(() => both.onServer.messages.length === 1);
+      assertEquals(both.onServer.messages[0]!.tid, 3);
+    } finally {
+      console.error = error;
+    }
+    assertEquals(
+      new Set(printed),
+      new Set(["The option log failed:", "A dispatcher failed:", "And the option onDispatchError failed:"]),
+    );
+  });
+
   test(`bind() and connectTo() say what is wrong with their arguments (${name})`, async () => {
     const network = await open();
     await using messenger = new Messenger({ network });
