@@ -195,9 +195,9 @@ export class Pipe implements SessionCarrier {
     return this.link;
   }
 
-  /** Queues a message; false if the Pipe is dead. */
+  /** Queues a message; false if the Pipe is dead, or has said CLOSE: behind that nothing can be sent. */
   enqueue(message: Message): boolean {
-    if (this.state === "closed") return false;
+    if (this.state === "closed" || this.state === "closing") return false;
     const { options } = this.host;
     if (
       message.frontLength > options.maxFrontBytes || message.middleLength > options.maxMiddleBytes ||

@@ -15,6 +15,8 @@ export interface ExistingSession {
   readonly connectSeq: number;
   /** Whether this side notices that a peer lost its session. */
   readonly resetcheck: boolean;
+  /** Whether both can tell each other in SEQ what they received last, as everyone has since 2013. */
+  readonly canExchangeSeq?: boolean;
   /** Whether the peer's address is smaller than this side's. */
   readonly peerIsSmaller: boolean;
   /** The Pipe that exists. */
@@ -130,8 +132,9 @@ export const EXISTING_SESSION_TABLE: readonly Row[] = [
   },
   {
     row: "h",
-    meaning: "The peer speaks of a session that we never had",
-    when: (s) => s.resetcheck && s.existing.connectSeq === 0,
+    // Without SEQ our first messages would have numbers that the peer takes for old, and drops.
+    meaning: "The peer speaks of a session that we never had, and we look for that or cannot agree on numbers",
+    when: (s) => (s.resetcheck || s.canExchangeSeq === false) && s.existing.connectSeq === 0,
     then: () => reply(Tag.RESETSESSION),
   },
   {

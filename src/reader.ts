@@ -6,7 +6,7 @@
 
 import type { ByteSource } from "./byte_source.ts";
 import { ProtocolError } from "./errors.ts";
-import { accept } from "./handshake.ts";
+import { accept } from "./accept.ts";
 import { holdThrottles, receivedMessage } from "./message.ts";
 import type { Link, Pipe } from "./pipe.ts";
 import { FooterFlag, Tag, tagName } from "./wire/constants.ts";
@@ -261,6 +261,8 @@ export class Reader {
     }
     if (header.seq <= session.inSeq) {
       host.counters.duplicates++;
+      // The ack for it was lost with the last connection. Without another its sender keeps it, and replays it, for ever.
+      session.inSeqAcked = Math.min(session.inSeqAcked, header.seq - 1);
       return this.#release();
     }
     session.inSeq = header.seq;

@@ -5,7 +5,7 @@
  */
 
 import { NetworkError } from "./errors.ts";
-import { connect } from "./handshake.ts";
+import { connect } from "./connect.ts";
 import type { Message } from "./message.ts";
 import type { Link, Pipe } from "./pipe.ts";
 import { Feature, FooterFlag, Tag } from "./wire/constants.ts";
