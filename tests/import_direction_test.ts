@@ -38,7 +38,11 @@ const house: readonly Room[] = [
   },
   {
     files: "src/testing.ts",
-    mayImport: ["src/messenger.ts", "src/pipe.ts", "the parts", "the net", "src/wire/*", ...library],
+    mayImport: ["src/testing/*", "src/messenger.ts", "src/pipe.ts", "the parts", "the net", "src/wire/*", ...library],
+  },
+  {
+    files: "src/testing/*",
+    mayImport: ["src/testing/*", "src/messenger.ts", "src/pipe.ts", "the parts", "the net", "src/wire/*", ...library],
   },
   {
     files: "src/ceph/*",
