@@ -24,8 +24,4 @@ export { SimulatedHost, SimulatedNetwork, type SimulatedNetworkOptions } from ".
 export { type Outcome, simulate, type SimulateOptions } from "./testing/simulation.ts";
 export { type CoverageKind, StateCoverage } from "./testing/state_coverage.ts";
 export { Trace } from "./testing/trace.ts";
-export {
-  type RunOptions,
-  VirtualEnvironment,
-  type VirtualEnvironmentOptions,
-} from "./testing/virtual_environment.ts";
+export { type RunOptions, VirtualEnvironment, type VirtualEnvironmentOptions } from "./testing/virtual_environment.ts";

@@ -14,8 +14,8 @@ export interface DeliveryPromise {
   /** Whether the session is lossy: the accepting side's policy decides that. */
   readonly lossy: boolean;
   /**
-   * Whether the sender is told when the receiver has lost the session. Of the lossless policies only `losslessPeer()` does not look: what it
-   * had queued is then sent to the new session, and may arrive in both.
+   * Whether both sides look for sessions that the other has lost. `losslessPeer()` alone of the lossless policies does not: what was queued for a
+   * lost session is then sent to the next, and may arrive in both.
    */
   readonly told: boolean;
 }
@@ -320,12 +320,20 @@ export class Party {
     return true;
   }
 
-  /** Ends a session as `connection.markDown` does: nobody promises anything about what was queued. */
+  /** Ends a session as `connection.markDown` does: nobody promises anything about what was not delivered. */
   markDown(connection: Connection): void {
     connection.markDown();
+    this.ended(connection);
+    this.#outgoing.delete(connection);
+  }
+
+  /**
+   * The program has ended the session, by address for example: nobody promises anything about what was not delivered. The other side may have
+   * acknowledged messages that no dispatcher has seen yet, and drops them when it hears of the end.
+   */
+  ended(connection: Connection): void {
     const outgoing = this.#outgoing.get(connection);
     if (outgoing !== undefined) this.#checker.end(outgoing, "own", 0);
-    this.#outgoing.delete(connection);
   }
 
   /**

@@ -133,7 +133,7 @@ export function makeSchedule(seed: number): Schedule {
     messengers,
     edges,
     actions: makeActions(messengers, edges, length, random),
-    healAt: length + 10,
+    healAt: length + 50,
     capacity: random.pick([65536, 65536, 8192, 2048]),
   };
 }

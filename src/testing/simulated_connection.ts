@@ -226,7 +226,7 @@ class EndPoint implements Driver {
   /** The host of this end is no more. */
   die(told: boolean): void {
     this.#tells = told;
-    this.socket.abort(new NetworkError("network", "This host has crashed"));
+    this.socket.abort(new NetworkError("unreachable", "This host has crashed"));
   }
 
   // --------------------------------------------------------------------- sending
