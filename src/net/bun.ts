@@ -56,6 +56,9 @@ declare const Bun: {
 /**
  * The network on Bun's own sockets.
  *
+ * Bun has no way to call off an attempt to connect. One that is aborted rejects at once, but to a host that does not answer the operating
+ * system goes on trying (for about two minutes on Linux), and Bun does not let the process end by itself meanwhile.
+ *
  * @example
  * ```ts ignore
  * import { bunNetwork } from "@msgr/pipe/bun";

@@ -46,7 +46,7 @@ declare const Deno: {
 const SMALLEST_SLAB = 4 * 1024;
 /** A connection that is kept busy reads into this much. */
 const LARGEST_SLAB = 256 * 1024;
-/** A slab that this many reads fill by less than an eighth is too large: the connection has gone quiet. */
+/** After this many reads in a row of less than 1/64 of the slab, the connection has gone quiet and gets a smaller one. */
 const QUIET_READS = 32;
 
 /**
@@ -161,8 +161,7 @@ class DenoDriver implements Driver {
   readonly #conn: DenoConn;
   #slab = new Uint8Array(0);
   #used = 0;
-  /** Reads into this slab so far. */
-  #reads = 0;
+  #quietReads = 0;
   #slabSize = SMALLEST_SLAB;
   #reading = false;
   #unsent: Uint8Array = new Uint8Array(0);
@@ -207,11 +206,13 @@ class DenoDriver implements Driver {
 
   #read(): void {
     const size = this.#slab.byteLength;
-    const quiet = this.#reads === QUIET_READS && this.#used < size / 8;
-    if (quiet && this.#slabSize > SMALLEST_SLAB) this.#slabSize /= 4;
+    if (this.#quietReads === QUIET_READS && this.#slabSize > SMALLEST_SLAB) {
+      this.#slabSize /= 4;
+      this.#quietReads = 0;
+    }
     if (size - this.#used < size / 4 || size > this.#slabSize || size === 0) {
       this.#slab = new Uint8Array(this.#slabSize);
-      this.#used = this.#reads = 0;
+      this.#used = 0;
     }
     this.#conn.read(this.#slab.subarray(this.#used)).then(this.#onRead, this.#onReadFailed);
   }
@@ -224,7 +225,7 @@ class DenoDriver implements Driver {
     }
     const chunk = this.#slab.subarray(this.#used, this.#used + count);
     this.#used += count;
-    this.#reads++;
+    this.#quietReads = count < this.#slab.byteLength / 64 ? Math.min(this.#quietReads + 1, QUIET_READS) : 0;
     if (this.#used === this.#slab.byteLength && this.#slabSize < LARGEST_SLAB) this.#slabSize *= 4;
     this.#reading = this.socket.received(chunk);
     if (this.#reading) this.#read();

@@ -78,7 +78,7 @@ export interface Socket {
    * The bytes that arrive. A chunk is never empty, and belongs to whoever read it: the adapter does not touch it again. Little is
    * read ahead (at most about 512 KiB): a reader that stops reading makes the other end's writes wait. The stream closes when the peer ends
    * its side, and errors with a `NetworkError` when the connection breaks. Cancelling it drops what has not been
-   * read and leaves `writable` open.
+   * read and what still arrives up to the peer's end, and leaves `writable` open.
    */
   readonly readable: ReadableStream<Uint8Array>;
   /**
@@ -95,12 +95,18 @@ export interface Socket {
   readonly closed: Promise<void>;
   /**
    * Ends both directions at once and drops what has not been sent. Pending and later reads and writes reject with `reason`. Calling it again, or
-   * after the socket has closed by itself, does nothing.
+   * after the socket has closed by itself, does nothing. The peer sees its connection lost where the operating system and the runtime can
+   * say so (TCP, though not on Deno), and an end elsewhere: an end alone does not prove that the other side meant it.
+   *
+   * @param reason What reads and writes reject with; an `AbortError` unless given.
    */
   abort(reason?: unknown): void;
 }
 
-/** A listening socket: iterate it to accept connections. */
+/**
+ * A listening socket: iterate it to accept connections. Leaving a loop early leaves it listening, for another loop to go on. A loop throws a
+ * `NetworkError` when the operating system cannot accept (it is out of file descriptors, say); that too leaves it listening.
+ */
 export interface Listener extends AsyncIterable<Socket>, AsyncDisposable {
   /** Where it listens, with the port that was chosen. */
   readonly address: SocketAddress;

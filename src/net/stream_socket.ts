@@ -30,7 +30,7 @@ export interface Driver {
 }
 
 /** Unread bytes at which a socket stops asking for more. With one read of a runtime (512 KiB at most, on Bun) on top, it is what a peer can make us hold. */
-const READ_AHEAD = 128 * 1024;
+const READ_AHEAD = 64 * 1024;
 /** What a waiting chunk is counted as on top of its bytes, so that a peer that sends single bytes cannot make us hold a quarter of a million objects. */
 const CHUNK_COST = 512;
 
