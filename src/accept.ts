@@ -141,9 +141,15 @@ class AcceptHandshake {
   /** What a session that exists already has to say. A number is the tag to open the session with. */
   #checkExisting(request: ConnectRequest): Answer | number {
     const pipe = this.#pipe, { host, session } = pipe;
-    const existing = host.findPipe(session.peerAddress);
+    let existing = host.findPipe(session.peerAddress);
     if (session.peerAddress.equals(host.address)) {
       throw new ProtocolError("peer address", session.peerAddress.toString(), "an address other than ours");
+    }
+    if (existing?.state === "closing") {
+      // One side has said CLOSE, so that session is over, whatever became of the answer. It must not be continued, and what it has brought is
+      // still to be dispatched.
+      existing.fault(new NetworkError("connection_lost", `${pipe.peer} has begun anew`));
+      existing = undefined;
     }
     if (existing === undefined || existing === pipe) {
       return request.connectSeq > 0 ? { tag: Tag.RESETSESSION } : this.#openingTag(request, false);

@@ -359,6 +359,7 @@ export class Pipe implements SessionCarrier {
     session.carrier = this;
     this.anyNonce = existing.anyNonce;
     this.keepaliveQueued = existing.keepaliveQueued;
+    this.closeRequested = existing.closeRequested;
     if (resetFromPeer) session.inSeq = 0;
     session.inSeqAcked = session.inSeq;
     session.out.requeueSent();

@@ -132,6 +132,8 @@ class Simulation {
   /** Connections whose handshake is over. */
   readonly #agreed = new WeakSet<SimulatedConnection>();
   readonly #background = new Set<Promise<void>>();
+  /** Connections that a program waits for the end of. */
+  readonly #closing = new Set<Connection>();
   #isHealed = false;
   #nextTid = 1;
 
@@ -357,9 +359,13 @@ class Simulation {
       case "keepalive":
         this.#connection(places[action.from]!, action.to)?.sendKeepalive();
         break;
-      case "close":
-        void this.#known(places[action.from]!, action.to)?.close();
+      case "close": {
+        const connection = this.#known(places[action.from]!, action.to);
+        if (connection === undefined) break;
+        this.#closing.add(connection);
+        void connection.close().then(() => this.#closing.delete(connection));
         break;
+      }
       case "mark_down": {
         const from = places[action.from]!, connection = this.#known(from, action.to);
         if (connection === undefined) break;
@@ -533,7 +539,7 @@ class Simulation {
   // ----------------------------------------------------------------- invariants
 
   #isAtRest(): boolean {
-    if (this.#checker.pending > 0 || this.#background.size > 0) return false;
+    if (this.#checker.pending > 0 || this.#background.size > 0 || this.#closing.size > 0) return false;
     return this.#places.every(({ messenger }) =>
       messenger.stats().dispatch_queue_len === 0 && messenger.connections.every(({ queued }) => queued === 0)
     );
