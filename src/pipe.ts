@@ -163,6 +163,14 @@ export class Pipe implements SessionCarrier {
     return !this.policy.server && this.session.peerAddress.isListening;
   }
 
+  /**
+   * Whether a session with nothing to send may sleep. A side that listens nowhere must not, whatever its policy: its peer may have something to send,
+   * and cannot dial it.
+   */
+  get canSleep(): boolean {
+    return this.policy.standby && !this.isQueued && !(this.canDial && !this.host.address.isListening);
+  }
+
   /** Starts the Reader on the current socket. An earlier one may be on its way out: the new one waits for it. Ceph's `start_reader`. */
   startReader(): void {
     assert(!this.reader.isRunning, "the Reader is running");
@@ -296,7 +304,7 @@ export class Pipe implements SessionCarrier {
       return;
     }
     this.session.out.requeueSent();
-    if (this.policy.standby && !this.isQueued) {
+    if (this.canSleep) {
       this.state = "standby";
       this.attempts = 0;
     } else if (this.state !== "connecting") {

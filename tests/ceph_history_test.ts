@@ -36,7 +36,7 @@ const HERE = { transport: "tcp", hostname: "127.0.0.1", port: 7001 } as const;
 for (const { name, open } of networks) {
   test(`acks go on after a reset: the sender's list of unacknowledged messages empties (${name})`, async () => {
     // The number acknowledged last kept its old, higher value, so nothing was acknowledged until the new session had caught up.
-    await using duo = await Duo.open(await open());
+    await using duo = await Duo.open(await open(), { bound: true });
     const { a, b } = duo;
     const connection = a.to(b);
     for (let tid = 1; tid <= 100; tid++) connection.send(numbered(tid));
@@ -166,7 +166,8 @@ for (const { name, open } of networks) {
     const where of ["dispatch", "fastDispatch", "handleConnect", "handleFastConnect", "handleRemoteReset"] as const
   ) {
     test(`markDown() in the connection's own ${where}() returns, and nothing of it follows (${name})`, async () => {
-      await using duo = await Duo.open(await open(), {}, { answers: true });
+      // A side that listens may sleep, and hears of a reset only when it wakes.
+      await using duo = await Duo.open(await open(), { bound: where === "handleRemoteReset" }, { answers: true });
       const { a, b } = duo;
       let calls = 0;
       const dead: unknown[] = [];
@@ -300,6 +301,7 @@ async function listening(policy: Policy) {
 test("waking from standby asks for the session with the number it had", async () => {
   // With a higher one, a peer that had restarted took it for a session it should know.
   await using script = await dialler(losslessPeerReuse());
+  await script.client.bind("127.0.0.1:7002");
   script.connection.sendKeepalive();
   const first = await script.accept();
   assertEquals(first.request.connectSeq, 0);
