@@ -36,8 +36,8 @@ test(
 
       const large = 4 * 1024 * 1024;
       const writing = writer.write(new Uint8Array(large));
-    // Until then the kernel's buffers are full, and so is every read.
-    await roundTrips(stage, 20);
+      // Until then the kernel's buffers are full, and so is every read.
+      await roundTrips(stage, 20);
       let widest = 0;
       for (let got = 0; got < large;) {
         const chunk = await next();
