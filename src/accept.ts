@@ -18,7 +18,8 @@ import {
   readBanner,
   readSeq,
 } from "./handshake.ts";
-import type { Link, Pipe } from "./pipe.ts";
+import type { Link } from "./link.ts";
+import type { Pipe } from "./pipe.ts";
 import { decideExisting } from "./race.ts";
 import { EntityAddress } from "./wire/address.ts";
 import { type ConnectReply, type ConnectRequest, decodeConnect, encodeConnectReply } from "./wire/connect.ts";

@@ -19,7 +19,8 @@ import {
   readSeq,
   socketAddress,
 } from "./handshake.ts";
-import type { Link, Pipe } from "./pipe.ts";
+import type { Link } from "./link.ts";
+import type { Pipe } from "./pipe.ts";
 import { EntityAddress } from "./wire/address.ts";
 import { type ConnectReply, type ConnectRequest, decodeConnectReply, encodeConnect } from "./wire/connect.ts";
 import { ADDRESS_SIZE, AuthProtocol, CONNECT_LOSSY, CONNECT_REPLY_SIZE, Tag, tagName } from "./wire/constants.ts";

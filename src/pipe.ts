@@ -18,9 +18,8 @@
 
 import { assert } from "./assert.ts";
 import type { SessionSecurity } from "./auth.ts";
-import { ByteSink } from "./byte_sink.ts";
-import { ByteSource } from "./byte_source.ts";
 import { MessengerError, NetworkError, ProtocolError } from "./errors.ts";
+import { Link } from "./link.ts";
 import type { Lease, Message } from "./message.ts";
 import type { Socket } from "./net/network.ts";
 import type { LogEvent } from "./options.ts";
@@ -35,15 +34,6 @@ import { Writer } from "./writer.ts";
 const ACK_DELAY = 1;
 /** For how many messages, or bytes of them, an ack may wait. */
 const ACK_MESSAGES = 1024, ACK_BYTES = 1024 * 1024;
-
-/** A socket in use, with its two halves. */
-export interface Link {
-  readonly socket: Socket;
-  readonly source: ByteSource;
-  readonly sink: ByteSink;
-  /** Aborted when the Pipe gives the socket up: ends waits that belong to it. */
-  readonly closing: AbortController;
-}
 
 /**
  * A Pipe. It is created by its Messenger, and creates the Reader and the Writer that live inside it. Ceph's `Pipe`.
@@ -193,13 +183,7 @@ export class Pipe implements SessionCarrier {
   /** Takes a socket into use. */
   attach(socket: Socket): Link {
     assert(this.link === undefined, "a socket is in use");
-    const { environment } = this.host.options;
-    this.link = {
-      socket,
-      source: new ByteSource(socket.readable, () => environment.now()),
-      sink: new ByteSink(socket.writable),
-      closing: new AbortController(),
-    };
+    this.link = new Link(socket, this.host.options.environment);
     return this.link;
   }
 
@@ -339,8 +323,7 @@ export class Pipe implements SessionCarrier {
     // An answer that comes by another connection says nothing about this one.
     this.keepaliveStamp = undefined;
     if (link === undefined) return;
-    link.closing.abort(reason);
-    link.socket.abort(reason);
+    link.giveUp(reason);
   }
 
   /** The peer has lost the session: drops what was queued, says so, and begins anew. Ceph's `was_session_reset`. */

@@ -7,8 +7,9 @@
 import type { ByteSource } from "./byte_source.ts";
 import { ProtocolError } from "./errors.ts";
 import { accept } from "./accept.ts";
+import type { Link } from "./link.ts";
 import { holdThrottles, receivedMessage } from "./message.ts";
-import type { Link, Pipe } from "./pipe.ts";
+import type { Pipe } from "./pipe.ts";
 import { FooterFlag, Tag, tagName } from "./wire/constants.ts";
 import { EntityName } from "./wire/entity.ts";
 import {
@@ -37,6 +38,8 @@ type Phase =
   /** Collecting a message's segments and footer that a chunk ended in. */
   | "collect";
 
+const NO_BYTES = new Uint8Array(0);
+
 /** How long a record is, or a message's tag and header; 0 for a tag that must not come. */
 const RECORD_SIZE = new Uint8Array(256);
 RECORD_SIZE[Tag.MSG] = TAGGED_HEADER_SIZE;
@@ -61,9 +64,10 @@ export class Reader {
   #phase: Phase = "tag";
   readonly #header = emptyMessageHeader();
   readonly #footer = emptyMessageFooter();
-  readonly #record = new Uint8Array(TAGGED_HEADER_SIZE);
+  /** Made when the first chunk ends in a record: most idle connections never see one. */
+  #record = NO_BYTES;
   #recordFilled = 0;
-  #body = new Uint8Array(0);
+  #body = NO_BYTES;
   #bodyFilled = 0;
   /** Bytes of the message at hand, and whether its share of the throttles is taken and not yet the message's own. */
   #segments = 0;
@@ -118,6 +122,7 @@ export class Reader {
           const size = RECORD_SIZE[source.chunk[source.at]!]!;
           if (size === 0) throw new ProtocolError("tag", tagName(source.chunk[source.at]!), "a tag of an open session");
           if (source.available < size) {
+            if (this.#record === NO_BYTES) this.#record = new Uint8Array(TAGGED_HEADER_SIZE);
             this.#recordFilled = source.tcpReadNonblocking(this.#record, 0, size);
             this.#phase = "record";
             return;
@@ -164,7 +169,7 @@ export class Reader {
           this.#bodyFilled += source.tcpReadNonblocking(this.#body, this.#bodyFilled, rest);
           if (this.#bodyFilled < this.#body.length) return;
           const body = this.#body;
-          this.#body = new Uint8Array(0);
+          this.#body = NO_BYTES;
           this.#phase = "tag";
           this.#deliver(source, body, 0);
           break;
@@ -218,7 +223,7 @@ export class Reader {
         return undefined;
       }
     }
-    return this.#waitForThrottles(link.closing.signal);
+    return this.#waitForThrottles(link.signal);
   }
 
   async #waitForThrottles(signal: AbortSignal): Promise<void> {

@@ -6,8 +6,9 @@
 
 import { NetworkError } from "./errors.ts";
 import { connect } from "./connect.ts";
+import type { Link } from "./link.ts";
 import type { Message } from "./message.ts";
-import type { Link, Pipe } from "./pipe.ts";
+import type { Pipe } from "./pipe.ts";
 import { Feature, FooterFlag, Tag } from "./wire/constants.ts";
 import { crc32c } from "./wire/crc32c.ts";
 import {
