@@ -9,13 +9,24 @@ function demo(...args: string[]): Script {
   return new Script(thisRuntime, "tools/demo/main.ts", args, { permissions: ["-A"] });
 }
 
-test("the demo ends well, with a row for each of the nine pairs", { timeout: 60_000 }, async () => {
-  await using script = demo("--messages=200", "--seed=7");
+test("the demo ends well, with a row for each of the nine pairs, whose connections were cut", {
+  timeout: 60_000,
+}, async () => {
+  await using script = demo("--messages=1000", "--seed=7");
   const { code, output } = await script.ended;
   assertEquals(code, 0, output);
   for (const client of runtimes) {
-    for (const server of runtimes) assertMatch(output, new RegExp(`^${client} → ${server} +400 .* yes$`, "m"));
+    for (const server of runtimes) {
+      assertMatch(output, new RegExp(`^${client} → ${server} +2,000 .* [1-5] +[\\d,]+ +0 +0  yes$`, "m"));
+    }
   }
+});
+
+test("the demo leaves connections alone if it is told to, and then nothing is sent again", async () => {
+  await using script = demo("--messages=200", "--cuts=0", `--runtimes=${thisRuntime}`);
+  const { code, output } = await script.ended;
+  assertEquals(code, 0, output);
+  assertMatch(output, new RegExp(`^${thisRuntime} → ${thisRuntime} +400 .* 0 +0 +0 +0  yes$`, "m"));
 });
 
 test("the demo finds a message that was damaged, says where, and fails", async () => {

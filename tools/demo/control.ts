@@ -34,6 +34,8 @@ export interface Report {
   readonly received: Sum;
   /** What must not have happened, in words. */
   readonly complaints: readonly string[];
+  /** How often it broke the connection. */
+  readonly cuts: number;
   /** What the connection is doing; nothing if there is none. */
   readonly state?: PipeState | undefined;
   /** Messages that the connection has not got rid of. */

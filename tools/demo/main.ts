@@ -1,10 +1,10 @@
 /**
  * The program to run first: `deno task demo`, or where there is only Node and npm, `npx -y deno@2.9 task demo`.
  *
- * It starts two programs on every pair of runtimes, Deno, Bun and Node, lets each send the other 10,000 messages over loopback TCP, and checks that
- * all arrived, whole and in order. It ends with code 1 if anything is off.
+ * It starts two programs on every pair of runtimes, Deno, Bun and Node, lets each send the other 10,000 messages over loopback TCP, cuts their
+ * connection five times meanwhile, and checks that all messages arrived, once, whole and in order. It ends with code 1 if anything is off.
  *
- * Options: `--messages=10000` in each direction; `--seed=1` to repeat a run; `--runtimes=deno,node` to try fewer;
+ * Options: `--messages=10000` in each direction; `--cuts=5`; `--seed=1` to repeat a run; `--runtimes=deno,node` to try fewer;
  * `--patience=10`, after how many seconds without progress a pair is given up; `--corrupt=1`, a message that every client damages, to
  * see the check fail.
  *
@@ -27,12 +27,17 @@ const columns: readonly Column<PairResult>[] = [
   { title: "messages/s", cell: ({ messages, seconds }) => whole(messages / seconds) },
   { title: "MB/s", cell: ({ bytes, seconds }) => whole(bytes / 1e6 / seconds) },
   { title: "round trip, µs", cell: ({ roundTrip }) => whole(roundTrip) },
-  { title: "in order, whole", align: "left", cell: ({ problems }) => problems.length === 0 ? "yes" : "NO" },
+  { title: "cuts", cell: ({ cuts }) => whole(cuts) },
+  { title: "sent again", cell: ({ replayed }) => whole(replayed) },
+  { title: "came twice", cell: ({ duplicates }) => whole(duplicates) },
+  { title: "lost", cell: ({ lost }) => whole(lost) },
+  { title: "once, whole, in order", align: "left", cell: ({ problems }) => problems.length === 0 ? "yes" : "NO" },
 ];
 
 const { values: options } = parseArgs({
   options: {
     messages: { type: "string", default: "10000" },
+    cuts: { type: "string", default: "5" },
     seed: { type: "string", default: String(Math.floor(Math.random() * 1e9)) },
     runtimes: { type: "string", default: runtimes.join() },
     patience: { type: "string", default: "10" },
@@ -41,6 +46,7 @@ const { values: options } = parseArgs({
 });
 const task: Task = {
   messages: wholeNumber("messages", 1),
+  cuts: wholeNumber("cuts", 0),
   seed: wholeNumber("seed", 0),
   corrupt: wholeNumber("corrupt", 0),
   patience: wholeNumber("patience", 1),
@@ -49,7 +55,8 @@ const task: Task = {
 await install();
 const here = runtimes.filter((runtime) => options.runtimes.split(",").includes(runtime) && isHere(runtime));
 console.log(
-  `Every pair: ${whole(task.messages)} messages each way, 0 B to 256 KiB, over loopback TCP; seed ${task.seed}`,
+  `Every pair: ${whole(task.messages)} messages each way, 0 B to 256 KiB, over loopback TCP, ` +
+    `with the connection cut ${task.cuts} times; seed ${task.seed}`,
 );
 const results: PairResult[] = [];
 for (const client of here) {

@@ -15,6 +15,8 @@ export interface Task {
   readonly seed: number;
   /** The message that the client damages; 0 for none. */
   readonly corrupt: number;
+  /** How often the client breaks the connection. */
+  readonly cuts: number;
   /** Seconds without any progress after which a pair hangs. */
   readonly patience: number;
 }
@@ -29,9 +31,29 @@ export interface PairResult {
   readonly seconds: number;
   /** The median, in µs. */
   readonly roundTrip: number;
+  /** How often the connection was broken. */
+  readonly cuts: number;
+  /** Messages that were sent again after that. */
+  readonly replayed: number;
+  /** Messages that came a second time, and were dropped before the program saw them. */
+  readonly duplicates: number;
+  /** Messages that were sent and did not arrive. */
+  readonly lost: number;
   /** What was wrong, in words; nothing if all is well. */
   readonly problems: readonly string[];
 }
+
+/** The numbers of a pair that did not come to its end. */
+const unknown = {
+  messages: 0,
+  bytes: 0,
+  seconds: NaN,
+  roundTrip: NaN,
+  cuts: NaN,
+  replayed: NaN,
+  duplicates: NaN,
+  lost: NaN,
+};
 
 /** How long a peer that hangs has to say how it is, in ms. */
 const LAST_WORDS = 2000;
@@ -51,13 +73,13 @@ export async function runPair(
     });
   const peers: PeerProcess[] = [];
   peers.push(start(server, "server", ["--listen", `--seed=${task.seed + 1}`]));
-  peers.push(start(client, "client", [`--seed=${task.seed}`, `--corrupt=${task.corrupt}`]));
+  peers.push(start(client, "client", [`--seed=${task.seed}`, `--corrupt=${task.corrupt}`, `--cuts=${task.cuts}`]));
   try {
     return { client, server, ...await Promise.race([exchange(peers[1]!, peers[0]!, task), patience.end]) };
   } catch (error) {
     // A peer that is gone says so twice: as the reason, and when it is asked how it is.
     const problems = new Set([text(error), ...await Promise.all(peers.map(state))]);
-    return { client, server, messages: 0, bytes: 0, seconds: NaN, roundTrip: NaN, problems: [...problems] };
+    return { client, server, ...unknown, problems: [...problems] };
   } finally {
     patience.stop();
     await Promise.all(peers.map((peer) => peer.kill()));
@@ -90,6 +112,10 @@ async function exchange(
     bytes: ours.received.bytes + theirs.received.bytes,
     seconds: (Math.max(a.ended, b.ended) - Math.min(a.begun, b.begun)) / 1000,
     roundTrip,
+    cuts: ours.cuts,
+    replayed: ours.stats.replayed_messages + theirs.stats.replayed_messages,
+    duplicates: ours.stats.duplicate_messages + theirs.stats.duplicate_messages,
+    lost: ours.sent.count - theirs.received.count + theirs.sent.count - ours.received.count,
     problems,
   };
 }

@@ -9,7 +9,9 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { bytesCodec, type Connection, MessageType, Messenger } from "../../mod.ts";
+import { defaultNetwork } from "../../src/net/default.ts";
 import type { Order, Reply } from "./control.ts";
+import { CutNetwork } from "./cut_network.ts";
 import { Tally, traffic } from "./traffic.ts";
 
 const Bulk = new MessageType(0x8001, bytesCodec);
@@ -26,9 +28,11 @@ const { values: options } = parseArgs({
     seed: { type: "string", default: "1" },
     /** Which message to damage after it was added up, to show that it does not go unnoticed. */
     corrupt: { type: "string", default: "0" },
+    /** How often to break the connection while messages arrive. */
+    cuts: { type: "string", default: "0" },
   },
 });
-const messages = Number(options.messages), corrupt = Number(options.corrupt);
+const messages = Number(options.messages), corrupt = Number(options.corrupt), cuts = Number(options.cuts);
 
 const sent = new Tally(), received = new Tally();
 const complaints: string[] = [];
@@ -36,11 +40,15 @@ let connection: Connection | undefined;
 let begun = 0;
 let pong = Promise.withResolvers<void>();
 
-const messenger = new Messenger();
+const network = new CutNetwork(await defaultNetwork());
+const messenger = new Messenger({ network });
 
-messenger.on(Bulk, (data, { tid }) => {
+messenger.on(Bulk, (data, { tid, connection }) => {
   received.add(data);
   if (tid !== received.count) complaints.push(`message ${tid} arrived as number ${received.count}`);
+  // Messages that arrived before a cut are still handled after it.
+  const due = network.cuts < cuts && received.count > messages * (network.cuts + 1) / (cuts + 1);
+  if (due && connection.isConnected) network.cut();
   sayIfDone();
 });
 messenger.on(Ping, (data, message) => void message.connection.send(Pong.message(data)));
@@ -99,6 +107,7 @@ async function obey(order: Order): Promise<void> {
         sent: sent.sum(),
         received: received.sum(),
         complaints,
+        cuts: network.cuts,
         state: connection?.state,
         queued: connection?.queued,
         stats: messenger.stats(),
