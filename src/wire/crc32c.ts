@@ -13,8 +13,13 @@ const POLYNOMIAL = 0x82f63b78;
 /** From this length on the copy into the kernel's memory is cheaper than the tables here. */
 const KERNEL_FROM_BYTES = 192;
 
-/** `tables[k][b]`: what byte b contributes when k more bytes follow it. */
-const tables: Uint32Array[] = Array.from({ length: 8 }, () => new Uint32Array(256));
+/**
+ * `tables[k][b]`: what byte b contributes when k more bytes follow it.
+ *
+ * Signed: a number of 2^31 or more, which a Uint32Array would give, is no small integer for JavaScriptCore, and now and then it then gives up
+ * compiling the loop below for good, which makes everything several times slower.
+ */
+const tables: Int32Array[] = Array.from({ length: 8 }, () => new Int32Array(256));
 for (let byte = 0; byte < 256; byte++) {
   let crc = byte;
   for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;

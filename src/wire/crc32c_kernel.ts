@@ -42,12 +42,12 @@ export interface Crc32cKernel {
 }
 
 /** Makes a kernel; nothing where WebAssembly, or its SIMD instructions, are not to be had. */
-export function makeCrc32cKernel(table: Uint32Array): Crc32cKernel | undefined {
+export function makeCrc32cKernel(table: Int32Array): Crc32cKernel | undefined {
   try {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(assemble()));
     const { memory, crc } = instance.exports as { memory: WebAssembly.Memory; crc: (l: number, s: number) => number };
     const bytes = new Uint8Array(memory.buffer);
-    new Uint32Array(memory.buffer, TABLES, 16 * 256).set(extend(table));
+    new Int32Array(memory.buffer, TABLES, 16 * 256).set(extend(table));
     bytes.fill(0xff, MASK + 32, MASK + 64);
     return { memory: bytes, place: (length) => MESSAGE + (-length & 31), run: crc };
   } catch {
@@ -56,8 +56,8 @@ export function makeCrc32cKernel(table: Uint32Array): Crc32cKernel | undefined {
 }
 
 /** From the table for one byte, those for up to fifteen more bytes behind it. */
-function extend(table: Uint32Array): Uint32Array {
-  const tables = new Uint32Array(16 * 256);
+function extend(table: Int32Array): Int32Array {
+  const tables = new Int32Array(16 * 256);
   tables.set(table);
   for (let i = 256; i < tables.length; i++) {
     const before = tables[i - 256]!;
