@@ -239,8 +239,12 @@ export class Pipe implements SessionCarrier {
   /** The peer has sent CLOSE: answers it, or if it is an answer itself, is done. */
   closeReceived(): void {
     if (this.closeRequested) {
-      this.stop(new MessengerError("closed", `The connection to ${this.peer} was closed`));
-      this.#dropSession();
+      // Both sides close at once: what this one had yet to send stays behind, and that has to be told.
+      const { unsent, unacknowledged } = this.session.out;
+      const left = unsent + unacknowledged > 0;
+      const closed = new MessengerError("closed", `The connection to ${this.peer} was closed`);
+      this.stop(closed);
+      this.#dropSession(left ? closed : undefined);
       return;
     }
     this.state = "closing";

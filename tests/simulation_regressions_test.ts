@@ -167,3 +167,20 @@ test("a peer that begins anew before its CLOSE is answered costs none of the mes
     assertEquals([world.b.received.toSorted(), back.isClosed], [[1, 2, 3, 4], true]);
   }, { handle: () => handled.promise });
 });
+
+test("close() on both sides at once tells what stayed behind", () =>
+  World.play(async (world, connection) => {
+    send(connection, 1);
+    await world.pass(100);
+    const back = world.b.messenger.findConnection(world.a.messenger.address)!;
+    // A still waits for the acknowledgement of 2, which B never gets, when the CLOSE of B arrives.
+    for (const link of world.network.connections) {
+      link.inflict({ kind: "stall", to: "acceptor", afterBytes: 0, ms: 50 });
+    }
+    send(connection, 2);
+    const closed = [connection.close(), back.close()];
+    await world.pass(40);
+    assertEquals([world.b.received, world.a.resets], [[1], ["reset 1"]]);
+    await world.pass(1000);
+    await Promise.all(closed);
+  }));

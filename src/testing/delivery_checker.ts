@@ -109,7 +109,7 @@ export class DeliveryChecker {
   readonly #log: ((what: string) => void) | undefined;
   readonly #sent = new Map<number, Sent>();
   readonly #outgoing: Outgoing[] = [];
-  /** Messages of living lossless sessions that have to arrive yet. */
+  /** Messages of living sessions that have to arrive yet. */
   #pending = 0;
 
   /** Makes a checker that has seen nothing. */
@@ -123,7 +123,7 @@ export class DeliveryChecker {
     return this.#sent.size;
   }
 
-  /** How many messages are still on their way: accepted on lossless sessions that nobody has ended, and not delivered. */
+  /** How many messages are still on their way: accepted on sessions that have not ended, and not delivered. */
   get pending(): number {
     return this.#pending;
   }
@@ -161,7 +161,6 @@ export class DeliveryChecker {
     if (outgoing.end !== undefined) return;
     outgoing.end = how;
     outgoing.dropped = dropped;
-    if (this.#isLossy(outgoing)) return;
     for (const sent of outgoing.sent) if (isPending(sent)) this.#pending--;
   }
 
@@ -170,7 +169,7 @@ export class DeliveryChecker {
     for (const outgoing of this.#outgoing) {
       if (outgoing.to !== to) continue;
       for (const sent of outgoing.sent) {
-        if (isPending(sent) && outgoing.end === undefined && !this.#isLossy(outgoing)) this.#pending--;
+        if (isPending(sent) && outgoing.end === undefined) this.#pending--;
         sent.isExcused = true;
       }
     }
@@ -190,7 +189,7 @@ export class DeliveryChecker {
     };
     this.#sent.set(message.tid, sent);
     outgoing.sent.push(sent);
-    if (!this.#isLossy(outgoing)) this.#pending++;
+    this.#pending++;
     this.#log?.(`${outgoing.from.name} sends ${message.tid} to ${outgoing.to}, priority ${sent.priority}`);
   }
 
@@ -215,7 +214,7 @@ export class DeliveryChecker {
     }
     incoming.latest.set(lane, sent.index);
     if (sent.arrived === undefined) {
-      if (isPending(sent) && outgoing.end === undefined && !this.#isLossy(outgoing)) this.#pending--;
+      if (isPending(sent) && outgoing.end === undefined) this.#pending--;
       sent.arrived = incoming;
       this.delivered++;
     } else {
@@ -232,14 +231,12 @@ export class DeliveryChecker {
     const missing = sent.filter(({ arrived, isExcused }) => arrived === undefined && !isExcused);
     const name = (messages: readonly Sent[]) => messages.slice(0, 5).map(({ message }) => message.tid).join(", ");
     const session = `from ${from.name} to ${to}`;
-    if (!this.#isLossy(outgoing)) {
-      if (end === undefined && missing.length > 0) {
-        this.violate(`${missing.length} messages ${session} are missing and nobody was told: ${name(missing)}`);
-      } else if (end === "told" && missing.length > dropped) {
-        this.violate(
-          `${missing.length} messages ${session} are missing and only ${dropped} were told of: ${name(missing)}`,
-        );
-      }
+    if (end === undefined && missing.length > 0) {
+      this.violate(`${missing.length} messages ${session} are missing and nobody was told: ${name(missing)}`);
+    } else if (end === "told" && missing.length > dropped && !this.#isLossy(outgoing)) {
+      this.violate(
+        `${missing.length} messages ${session} are missing and only ${dropped} were told of: ${name(missing)}`,
+      );
     }
     if (dropped > sent.length) {
       this.violate(`${dropped} messages ${session} were told of as dropped and only ${sent.length} were sent`);

@@ -106,7 +106,7 @@ const PAIRINGS: readonly Pairing[] = [
 ];
 const KINDS = ["mon", "mds", "osd", "client", "mgr"] as const;
 /** Messages that every schedule sends at least, in both directions together. */
-const MESSAGES = 200;
+const MESSAGES = 220;
 const ENDS: readonly End[] = ["dialler", "acceptor"];
 const NOTICES: readonly Notice[] = ["both", "both", "dialler", "acceptor", "nobody"];
 

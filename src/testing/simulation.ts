@@ -10,6 +10,7 @@ import { MessengerError } from "../errors.ts";
 import { Message } from "../message.ts";
 import { Messenger } from "../messenger.ts";
 import { exponentialBackoff, type LogEvent } from "../options.ts";
+import type { Pipe } from "../pipe.ts";
 import {
   losslessClient,
   losslessPeer,
@@ -20,6 +21,7 @@ import {
   statefulServer,
   statelessServer,
 } from "../policy.ts";
+import type { PipeState } from "../session.ts";
 import { Throttle } from "../throttle.ts";
 import { EntityAddress } from "../wire/address.ts";
 import { AuthProtocol, Feature, MESSENGER_FEATURES, Tag, tagName } from "../wire/constants.ts";
@@ -75,6 +77,8 @@ export interface SimulateOptions {
 const PLAIN = 0x8001, FAST = 0x8002;
 const PORT = 6800;
 const LIMITS = { maxFrontBytes: 1024, maxMiddleBytes: 512, maxDataBytes: 4096 };
+/** How long a handshake may take, and the answer to CLOSE, in virtual ms. */
+const HANDSHAKE_TIMEOUT = 300;
 /** How long the sessions may take to come to rest on a network without faults, in virtual ms. */
 const PATIENCE = 30_000;
 const PRIORITIES = [0, 0, 0, 127, 127, 63, 10, 1, 64, 196, 200, 255] as const;
@@ -135,6 +139,11 @@ class Simulation {
   /** Connections that a program waits for the end of. */
   readonly #closing = new Set<Connection>();
   #isHealed = false;
+  #isOver = false;
+  /** When Pipes said CLOSE, or were told it. */
+  readonly #closingSince = new WeakMap<Pipe, number>();
+  /** The latest fault was that of a Pipe that had said CLOSE. */
+  #wasClosing = false;
   #nextTid = 1;
 
   constructor(schedule: Schedule, { trace = false, coverage }: SimulateOptions) {
@@ -167,8 +176,10 @@ class Simulation {
   }
 
   async run(): Promise<Outcome> {
-    const { schedule, environment, checker } = { ...this.#parts() };
+    const schedule = this.#schedule, environment = this.#environment, checker = this.#checker;
     watchPipes((pipe, from, to) => {
+      if (to === "closing") this.#closingSince.set(pipe, environment.elapsed);
+      if (to === "closed" && pipe.closeRequested) this.#watchClose(pipe, from);
       this.#coverage?.count("state", to);
       this.#coverage?.count("transition", `${from} > ${to}`);
       this.#trace?.add(`${pipe.host.name} and ${pipe.peer}: ${from} > ${to}`);
@@ -179,7 +190,9 @@ class Simulation {
       for (const action of schedule.actions) environment.setTimer(() => this.#act(action), action.at);
       await environment.run({ ms: schedule.healAt });
       this.#heal();
+      this.#nudge();
       if (!await environment.run({ ms: PATIENCE, until: () => this.#isAtRest() })) this.#reportUnrest();
+      this.#isOver = true;
       this.#checkSockets();
       await this.#end();
       checker.finish();
@@ -197,10 +210,6 @@ class Simulation {
       elapsed: environment.elapsed,
       trace: this.#trace?.text ?? "",
     };
-  }
-
-  #parts() {
-    return { schedule: this.#schedule, environment: this.#environment, checker: this.#checker };
   }
 
   // ------------------------------------------------------------------ messengers
@@ -234,7 +243,7 @@ class Simulation {
       environment,
       ...LIMITS,
       dispatchThrottleBytes: plan.dispatchThrottleBytes,
-      handshakeTimeout: 300,
+      handshakeTimeout: HANDSHAKE_TIMEOUT,
       readTimeout: 500,
       backoff: exponentialBackoff({ initial: 5, max: 100, jitter: 0.5 }),
       clusterProtocol: plan.clusterProtocol,
@@ -345,12 +354,19 @@ class Simulation {
 
   #act(action: Action): void {
     this.#trace?.add(`-- ${JSON.stringify(action)}`);
-    const [places, checker] = [this.#places, this.#checker];
+    const places = this.#places;
     this.#checkConnections();
     switch (action.do) {
       case "send": {
-        const from = places[action.from]!, connection = this.#connection(from, action.to);
-        if (connection !== undefined) this.#send(from, connection, action.to, action.count);
+        const [from, to] = [places[action.from]!, places[action.to]!];
+        const connection = this.#connection(from, to.index);
+        if (connection !== undefined) {
+          this.#send(from, connection, to.index, action.count);
+          break;
+        }
+        // A server that does not know its client yet: the client speaks first.
+        const back = this.#connection(to, from.index);
+        if (back !== undefined) this.#send(to, back, from.index, action.count);
         break;
       }
       case "dial":
@@ -416,7 +432,6 @@ class Simulation {
           }
         }
     }
-    void checker;
   }
 
   /** Sends messages of all kinds. */
@@ -536,6 +551,29 @@ class Simulation {
     }
   }
 
+  /** A peer that sleeps has to give a server, which cannot dial it, a chance to speak from time to time. */
+  #nudge(): void {
+    if (this.#isOver) return;
+    for (const { a, b, pairing } of this.#schedule.edges) {
+      if (pairing === "losslessPeer-statefulServer") this.#known(this.#places[a]!, b)?.sendKeepalive();
+    }
+    this.#environment.setTimer(() => this.#nudge(), 200);
+  }
+
+  /**
+   * An orderly close of a lossless session ends with the answer of the peer. Without one the peer may not know, and drops what it has acknowledged
+   * and not dispatched when it hears of the next session. In a lossy session nobody knows what has arrived.
+   */
+  #watchClose(pipe: Pipe, from: PipeState | "new"): void {
+    const waited = this.#environment.elapsed - (this.#closingSince.get(pipe) ?? 0);
+    const isAnswered = from === "closing" && !this.#wasClosing && waited < HANDSHAKE_TIMEOUT;
+    if (!pipe.policy.lossy && (from === "open" || isAnswered)) return;
+    const { connection } = pipe.session, place = this.#places.find(({ plan }) => plan.name === String(pipe.host.name));
+    queueMicrotask(() => {
+      if (connection.isClosed) place?.party.ended(connection);
+    });
+  }
+
   // ----------------------------------------------------------------- invariants
 
   #isAtRest(): boolean {
@@ -616,6 +654,7 @@ class Simulation {
   }
 
   #sawLog(place: Place, { event, peer, state, error, detail }: LogEvent): void {
+    this.#wasClosing = event === "fault" && state === "closing";
     // Every error of this network has a better code: this one is a bug that passed for a fault.
     if (error?.code === "network") {
       const cause = error.cause instanceof Error ? error.cause.stack : error.message;
