@@ -140,6 +140,8 @@ class Simulation {
   readonly #closing = new Set<Connection>();
   #isHealed = false;
   #isOver = false;
+  /** The connect_seq with which Pipes were opened. */
+  readonly #openedWith = new WeakMap<Pipe, number>();
   /** When Pipes said CLOSE, or were told it. */
   readonly #closingSince = new WeakMap<Pipe, number>();
   /** The latest fault was that of a Pipe that had said CLOSE. */
@@ -178,6 +180,13 @@ class Simulation {
   async run(): Promise<Outcome> {
     const schedule = this.#schedule, environment = this.#environment, checker = this.#checker;
     watchPipes((pipe, from, to) => {
+      if (to === "open") this.#openedWith.set(pipe, pipe.connectSeq);
+      // A socket that broke is given up before the state changes; a handshake that failed at its end has told the peer nothing yet.
+      if (from === "open" && to === "connecting" && pipe.link === undefined) {
+        if (pipe.connectSeq <= this.#openedWith.get(pipe)!) {
+          checker.violate(`${pipe.peer} is dialled with an old connect_seq`);
+        }
+      }
       if (to === "closing") this.#closingSince.set(pipe, environment.elapsed);
       if (to === "closed" && pipe.closeRequested) this.#watchClose(pipe, from);
       this.#coverage?.count("state", to);
@@ -194,6 +203,7 @@ class Simulation {
       if (!await environment.run({ ms: PATIENCE, until: () => this.#isAtRest() })) this.#reportUnrest();
       this.#isOver = true;
       this.#checkSockets();
+      this.#checkReplays();
       await this.#end();
       checker.finish();
     } catch (error) {
@@ -551,11 +561,11 @@ class Simulation {
     }
   }
 
-  /** A peer that sleeps has to give a server, which cannot dial it, a chance to speak from time to time. */
+  /** A stateful server cannot dial: who sleeps, or has ended the session, has to give it a chance to speak, or to hear of the end. */
   #nudge(): void {
     if (this.#isOver) return;
     for (const { a, b, pairing } of this.#schedule.edges) {
-      if (pairing === "losslessPeer-statefulServer") this.#known(this.#places[a]!, b)?.sendKeepalive();
+      if (pairing.endsWith("statefulServer")) this.#connection(this.#places[a]!, b)?.sendKeepalive();
     }
     this.#environment.setTimer(() => this.#nudge(), 200);
   }
@@ -614,6 +624,16 @@ class Simulation {
       if (open.length > 1) {
         const ids = open.map(({ id }) => `#${id}`).join(", ");
         this.#checker.violate(`${open.length} connections between messengers ${a} and ${b}: ${ids}`);
+      }
+    }
+  }
+
+  /** Where both sides of each session say in SEQ what they have, nothing is sent twice. */
+  #checkReplays(): void {
+    for (const { plan, messenger, edges } of this.#places) {
+      const { duplicate_messages } = messenger.stats();
+      if (duplicate_messages > 0 && edges.every(({ without }) => !without.includes("RECONNECT_SEQ"))) {
+        this.#checker.violate(`${plan.name} was sent ${duplicate_messages} messages that it had said it has`);
       }
     }
   }

@@ -25,6 +25,7 @@ const TRANSITIONS: readonly string[] = [
   "connecting > standby",
   "connecting > closed",
   "wait > connecting",
+  "wait > closing",
   "wait > closed",
   "open > connecting",
   "open > standby",
@@ -51,6 +52,7 @@ const REPLIES: readonly number[] = [
 /** Counts what has been seen, and knows all that there is to see. */
 export class StateCoverage {
   readonly #counts = new Map<string, number>();
+  readonly #known: ReadonlySet<string>;
 
   /** Begins with a zero for everything that can happen. */
   constructor() {
@@ -58,6 +60,12 @@ export class StateCoverage {
     for (const transition of TRANSITIONS) this.count("transition", transition, 0);
     for (const tag of REPLIES) this.count("reply", tagName(tag), 0);
     for (const { row } of EXISTING_SESSION_TABLE) this.count("race", row, 0);
+    this.#known = new Set(this.#counts.keys());
+  }
+
+  /** What was seen and should not be possible. */
+  get unexpected(): string[] {
+    return [...this.#counts.keys()].filter((name) => !this.#known.has(name));
   }
 
   /** How often each thing was seen, by its kind and name. */

@@ -87,11 +87,14 @@ async function playMany(): Promise<number> {
         (elapsed / 3_600_000).toFixed(1)
       } virtual hours`,
   );
-  const { missing } = coverage;
+  const { missing, unexpected } = coverage;
   if (failed.length > 0) console.log(`${failed.length} failed: ${failed.slice(0, 50).join(", ")}`);
   else console.log("All promises kept.");
   if (schedules >= DEFAULT_SEEDS && missing.length > 0) console.log(`Never seen: ${missing.join(", ")}`);
-  return crashed || failed.length > 0 || (schedules >= DEFAULT_SEEDS && missing.length > 0) ? 1 : 0;
+  if (unexpected.length > 0) console.log(`Should be impossible: ${unexpected.join(", ")}`);
+  return crashed || unexpected.length > 0 || failed.length > 0 || (schedules >= DEFAULT_SEEDS && missing.length > 0)
+    ? 1
+    : 0;
 }
 
 function startWorker(
