@@ -36,6 +36,10 @@ export interface Report {
   readonly complaints: readonly string[];
   /** How often it broke the connection. */
   readonly cuts: number;
+  /** The number of the first message that arrived, where it need not be 1. */
+  readonly first?: number | undefined;
+  /** How many messages it was told were dropped with a session, where that may happen. */
+  readonly told?: number | undefined;
   /** What the connection is doing; nothing if there is none. */
   readonly state?: PipeState | undefined;
   /** Messages that the connection has not got rid of. */

@@ -120,13 +120,20 @@ async function exchange(
   };
 }
 
-function report(peer: PeerProcess): Promise<Report> {
+/** Asks a peer how it is. */
+export function report(peer: PeerProcess): Promise<Report> {
   peer.order({ do: "report" });
   return peer.reply("report");
 }
 
 /** What is wrong with what went from one peer to the other. */
-function compare(from: PeerProcess, { sent }: Report, to: PeerProcess, report: Report, messages: number): string[] {
+export function compare(
+  from: PeerProcess,
+  { sent }: Report,
+  to: PeerProcess,
+  report: Report,
+  messages: number,
+): string[] {
   const { received } = report;
   const problems = report.complaints.slice(0, 5).map((complaint) => `${to.label}: ${complaint}`);
   if (sent.count !== messages) problems.push(`${from.label} sent ${sent.count} messages instead of ${messages}`);
@@ -139,7 +146,7 @@ function compare(from: PeerProcess, { sent }: Report, to: PeerProcess, report: R
 }
 
 /** How a peer is that hangs, or whose partner is gone. */
-async function state(peer: PeerProcess): Promise<string> {
+export async function state(peer: PeerProcess): Promise<string> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const silence = new Promise<undefined>((resolve) => timer = setTimeout(() => resolve(undefined), LAST_WORDS));
   try {
@@ -161,12 +168,13 @@ async function state(peer: PeerProcess): Promise<string> {
   }
 }
 
-function text(error: unknown): string {
+/** What an error says. */
+export function text(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
 /** Ends when nothing has happened for too long. */
-class Patience {
+export class Patience {
   /** It only ever rejects. */
   readonly end: Promise<never>;
   readonly #seconds: number;

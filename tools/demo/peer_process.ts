@@ -5,6 +5,7 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
+import process from "node:process";
 import { createInterface } from "node:readline";
 import { type Runtime, runtimeCommand } from "../runtimes.ts";
 import type { Order, Reply } from "./control.ts";
@@ -31,11 +32,18 @@ export class PeerProcess {
    * @param part What it is, for messages to people.
    * @param args Its arguments.
    * @param onReply Told of every line that it says.
+   * @param script What it runs.
    */
-  constructor(runtime: Runtime, part: "client" | "server", args: readonly string[], onReply: () => void) {
+  constructor(
+    runtime: Runtime,
+    part: "client" | "server",
+    args: readonly string[],
+    onReply: () => void,
+    script = "tools/demo/peer.ts",
+  ) {
     this.label = `the ${part} on ${runtime}`;
     this.#onReply = onReply;
-    const { command, args: all } = runtimeCommand(runtime, "tools/demo/peer.ts", args);
+    const { command, args: all } = runtimeCommand(runtime, script, args);
     this.#child = spawn(command, all, { stdio: ["pipe", "pipe", "pipe"] });
     createInterface({ input: this.#child.stdout! }).on("line", (line) => this.#hear(line));
     this.#child.stderr!.setEncoding("utf8").on("data", (text: string) => this.#errors += text);
@@ -73,7 +81,8 @@ export class PeerProcess {
 
   /** Ends it, whatever it is doing. */
   async kill(): Promise<void> {
-    if (this.#ended === undefined) this.#child.kill("SIGKILL");
+    // Before its own kill(), Deno ends the child's input, which is how a peer is asked to leave in order.
+    if (this.#ended === undefined && this.#child.pid !== undefined) process.kill(this.#child.pid, "SIGKILL");
     await this.#exit.promise;
   }
 

@@ -17,15 +17,15 @@ export interface Sum {
 }
 
 /**
- * The contents of so many messages, the same for the same seed: one of 0 bytes, one of {@linkcode LONGEST}, and then whatever comes. Half of
- * them have less than 30 bytes, one in ten has more than 20 KiB.
+ * The contents of so many messages, the same for the same seed: one of 0 bytes, one of the longest, and then whatever comes. Where the longest has
+ * 256 KiB, half of them have less than 30 bytes, and one in ten has more than 20 KiB.
  */
-export function* traffic(count: number, seed: number): Generator<Uint8Array<ArrayBuffer>> {
+export function* traffic(count: number, seed: number, longest = LONGEST): Generator<Uint8Array<ArrayBuffer>> {
   const random = randomNumbers(seed);
   const words = Uint32Array.from({ length: LONGEST / 2 }, () => random() * 2 ** 32);
   const pool = new Uint8Array(words.buffer);
   for (let i = 0; i < count; i++) {
-    const size = i === 0 ? 0 : i === 1 ? LONGEST : Math.floor(LONGEST ** (random() ** 2)) - 1;
+    const size = i === 0 ? 0 : i === 1 ? longest : Math.floor(longest ** (random() ** 2)) - 1;
     const start = Math.floor(random() * (pool.length - size));
     yield pool.subarray(start, start + size);
   }
@@ -51,7 +51,7 @@ export class Tally {
 }
 
 /** A generator of numbers from 0 up to 1 (xorshift32). */
-function randomNumbers(seed: number): () => number {
+export function randomNumbers(seed: number): () => number {
   // Neighbouring seeds must not begin alike, and 0 is the one state that goes nowhere.
   let state = Math.imul(seed, 0x9e3779b1) || 1;
   return () => {
