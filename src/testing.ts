@@ -11,6 +11,7 @@ export {
   type DeliveryPromise,
   type Party,
 } from "./testing/delivery_checker.ts";
+export { type InjectedFaults, injectFaults } from "./testing/inject_faults.ts";
 export * from "./testing/schedule.ts";
 export { SeededRandom } from "./testing/seeded_random.ts";
 export {

@@ -249,8 +249,9 @@ export class SimulatedHost implements Network {
   crash(silent = false): void {
     this.isAlive = false;
     this.#network.log(undefined, `${this.hostname} crashed${silent ? " silently" : ""}`);
-    for (const listener of this.#listeners) void listener.close();
+    // Closing a listener aborts what nobody has accepted, aloud; by then it has to be dead.
     for (const [connection, end] of this.#connections) connection.die(end, !silent);
+    for (const listener of this.#listeners) void listener.close();
     this.#connections.clear();
   }
 
