@@ -9,7 +9,10 @@ export {
   DeliveryChecker,
   type DeliveryCheckerOptions,
   type DeliveryPromise,
-  type Party,
+  type Incoming,
+  type Outgoing,
+  Party,
+  type Sent,
 } from "./testing/delivery_checker.ts";
 export { type InjectedFaults, injectFaults } from "./testing/inject_faults.ts";
 export * from "./testing/schedule.ts";

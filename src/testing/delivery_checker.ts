@@ -29,9 +29,12 @@ export interface DeliveryCheckerOptions {
 }
 
 /** The messages of one sender from one reset to the next. */
-interface Outgoing {
+export interface Outgoing {
+  /** Who sends. */
   readonly from: Party;
+  /** Who is to receive. */
   readonly to: string;
+  /** In the order of sending. */
   readonly sent: Sent[];
   /** How it ended, if it did. */
   end: "told" | "own" | undefined;
@@ -40,19 +43,24 @@ interface Outgoing {
 }
 
 /** What one connection brought a receiver from one reset to the next. */
-interface Incoming {
+export interface Incoming {
   /** The latest message of each lane: sender, priority, and way of dispatch. */
   readonly latest: Map<string, number>;
 }
 
 /** One message. */
-interface Sent {
+export interface Sent {
+  /** How many were sent before it, by anybody. */
   readonly index: number;
+  /** What was sent. */
   readonly message: Message;
+  /** The priority that it has on its way. */
   readonly priority: number;
+  /** The session that it was sent in. */
   readonly outgoing: Outgoing;
   /** Where it arrived, if it did. */
   arrived: Incoming | undefined;
+  /** Where else it arrived. */
   again: Incoming[] | undefined;
   /** Whether the receiver has died since it was sent: nobody can say what became of it. */
   isExcused: boolean;

@@ -46,7 +46,9 @@ export interface EdgePlan {
   readonly a: number;
   /** The other, which listens. */
   readonly b: number;
+  /** Their policies for each other. */
   readonly pairing: Pairing;
+  /** What keeps them apart until the network heals. */
   readonly obstacle: Obstacle;
   /** Whether addresses are dialled without their nonce. */
   readonly anyNonce: boolean;
@@ -83,7 +85,9 @@ export type Action =
 export interface Schedule {
   /** What it was made of. */
   readonly seed: number;
+  /** Who there is. */
   readonly messengers: readonly MessengerPlan[];
+  /** Who speaks with whom. */
   readonly edges: readonly EdgePlan[];
   /** In the order of their times. */
   readonly actions: readonly Action[];

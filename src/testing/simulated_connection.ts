@@ -36,7 +36,9 @@ export type ConnectionFault =
 
 /** What a connection needs of its network. */
 export interface ConnectionHost {
+  /** Where time comes from. */
   readonly environment: Environment;
+  /** Where latencies come from. */
   readonly random: SeededRandom;
   /** Bytes on their way at which a write has to wait. */
   readonly capacity: number;

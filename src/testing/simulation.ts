@@ -23,7 +23,7 @@ import {
 } from "../policy.ts";
 import type { PipeState } from "../session.ts";
 import { Throttle } from "../throttle.ts";
-import { EntityAddress } from "../wire/address.ts";
+import type { EntityAddress } from "../wire/address.ts";
 import { AuthProtocol, Feature, MESSENGER_FEATURES, Tag, tagName } from "../wire/constants.ts";
 import { EntityName } from "../wire/entity.ts";
 import { DeliveryChecker, type Party } from "./delivery_checker.ts";
@@ -38,7 +38,7 @@ import {
 import { SeededRandom } from "./seeded_random.ts";
 import type { ConnectionFault, SimulatedConnection } from "./simulated_connection.ts";
 import { type SimulatedHost, SimulatedNetwork } from "./simulated_network.ts";
-import { StateCoverage, watchPipes } from "./state_coverage.ts";
+import { type StateCoverage, watchPipes } from "./state_coverage.ts";
 import { Trace } from "./trace.ts";
 import { VirtualEnvironment } from "./virtual_environment.ts";
 
