@@ -59,7 +59,7 @@ export interface SimulatedNetworkOptions {
  * await environment.run();
  * await assertRejects(() => socket.readable.getReader().read());
  * await listener.close();
- * assertEquals(network.openSockets, 1, "nobody has accepted the other end, nor closed it");
+ * assertEquals([network.openSockets, network.openListeners], [0, 0]);
  * ```
  */
 export class SimulatedNetwork {

@@ -10,7 +10,7 @@
  */
 
 import { spawn } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { root, type Runtime, runtimeCommand } from "../runtimes.ts";
@@ -111,7 +111,12 @@ export async function plant(mutation: Mutation, runtime: Runtime, seeds: number)
     for (const part of ["src", "tools", "deno.json", "package.json"]) {
       cpSync(`${root}/${part}`, `${folder}/${part}`, { recursive: true });
     }
-    symlinkSync(`${root}/node_modules`, `${folder}/node_modules`);
+    for (const file of readdirSync(`${folder}/src`, { recursive: true, encoding: "utf8" })) {
+      if (!file.endsWith(".ts")) continue;
+      // The copy has no node_modules, where Bun and Node look for these.
+      const path = `${folder}/src/${file}`;
+      writeFileSync(path, readFileSync(path, "utf8").replace(/"@std\/(\w+)"/g, `"${root}/tools/std/$1/mod.ts"`));
+    }
     const path = `${folder}/${mutation.file}`, text = readFileSync(path, "utf8");
     if (text.split(mutation.from).length !== 2) {
       throw new Error(
