@@ -36,6 +36,8 @@ export type ErrorCode =
   | "auth"
   /** A message's contents do not fit its type. */
   | "bad_message"
+  /** A Ceph daemon refused or failed a command: see `status`. */
+  | "command"
   /** The messenger or the connection was closed on this side. */
   | "closed"
   /** A caller's argument is out of its range. */
