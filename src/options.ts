@@ -147,6 +147,13 @@ export interface MessengerOptions {
    */
   readonly readTimeout?: number;
   /**
+   * How long a lossless session is kept, in ms, whose peer has lost its connection and cannot be dialled, because it listens nowhere or the policy
+   * never dials; 0 for ever. `handleReset` tells of its end.
+   *
+   * @default {900000}
+   */
+  readonly absenceTimeout?: number;
+  /**
    * How long to wait between attempts to reconnect.
    *
    * @default {exponentialBackoff()}
@@ -181,6 +188,7 @@ export interface ResolvedOptions extends SegmentLimits {
   readonly sendHighWaterMark: number;
   readonly handshakeTimeout: number;
   readonly readTimeout: number;
+  readonly absenceTimeout: number;
   readonly backoff: Backoff;
   readonly defaultSendPriority: number;
   readonly clusterProtocol: number;
@@ -200,6 +208,7 @@ const DEFAULTS: ResolvedOptions = Object.freeze({
   sendHighWaterMark: 4 * MIB,
   handshakeTimeout: 10_000,
   readTimeout: 900_000,
+  absenceTimeout: 900_000,
   backoff: exponentialBackoff(),
   defaultSendPriority: Priority.DEFAULT,
   clusterProtocol: 0,
@@ -216,6 +225,7 @@ const RANGES: Partial<Record<keyof ResolvedOptions, readonly [number, number]>> 
   sendHighWaterMark: [1, Number.MAX_SAFE_INTEGER],
   handshakeTimeout: [1, MAX_TIMER],
   readTimeout: [0, MAX_TIMER],
+  absenceTimeout: [0, MAX_TIMER],
   defaultSendPriority: [1, 255],
   clusterProtocol: [0, 0xffffffff],
 };

@@ -304,6 +304,7 @@ export class Pipe implements SessionCarrier {
       }
       this.attempts = 0;
     }
+    if (this.state === "standby" && !this.canDial) this.#watchAbsence();
   }
 
   /** Ends the Pipe: its Reader and Writer find out by themselves. Ceph's `stop`. */
@@ -396,6 +397,20 @@ export class Pipe implements SessionCarrier {
       else this.fault(new NetworkError("timed_out", `Nothing arrived from ${this.peer} for ${readTimeout} ms`));
     };
     this.#idleTimer = environment.setTimer(look, readTimeout);
+  }
+
+  /**
+   * Ends a session whose peer does not come back, and cannot be dialled. Otherwise every client that crashed, and every stranger that said a few
+   * words, would leave a session behind for ever.
+   */
+  #watchAbsence(): void {
+    const { environment, absenceTimeout } = this.host.options;
+    if (absenceTimeout === 0) return;
+    environment.clearTimer(this.#idleTimer);
+    this.#idleTimer = environment.setTimer(() => {
+      const why = `${this.peer} has not come back for ${absenceTimeout} ms`;
+      if (this.state === "standby") this.markDownWithReset(new NetworkError("timed_out", why));
+    }, absenceTimeout);
   }
 
   #makeLease(): Lease {

@@ -20,6 +20,7 @@ test("resolveOptions() fills in the documented defaults", () => {
     sendHighWaterMark: 4194304,
     handshakeTimeout: 10000,
     readTimeout: 900000,
+    absenceTimeout: 900000,
     defaultSendPriority: 127,
     clusterProtocol: 0,
   });
@@ -46,6 +47,7 @@ const ranges: Record<string, [number, number]> = {
   sendHighWaterMark: [1, Number.MAX_SAFE_INTEGER],
   handshakeTimeout: [1, 0x7fffffff],
   readTimeout: [0, 0x7fffffff],
+  absenceTimeout: [0, 0x7fffffff],
   defaultSendPriority: [1, 255],
   clusterProtocol: [0, 0xffffffff],
 };

@@ -351,6 +351,20 @@ for (const { name, open } of networks) {
     );
   });
 
+  test(`a peer that does not come back and cannot be dialled is given up, and told (${name})`, async () => {
+    const network = breakable(await open());
+    await using both = await pair(network, { absenceTimeout: 30 });
+    await roundTripTo(both.connection, both.onServer);
+    const accepted = both.onServer.messages[0]!.connection;
+    await eventually(() => both.connection.queued === 0);
+    both.connection.markDown();
+    accepted.send(numbered(1));
+    await both.onServer.until(() => both.onServer.count("reset") === 1);
+    assertEquals([both.onServer.resets[0]!.dropped, both.onServer.resets[0]!.error?.code], [1, "timed_out"]);
+    assert(accepted.isClosed);
+    await eventually(() => both.server.stats().msgr_active_connections === 0);
+  });
+
   test(`bind() and connectTo() say what is wrong with their arguments (${name})`, async () => {
     const network = await open();
     await using messenger = new Messenger({ network });
