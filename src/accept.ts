@@ -117,6 +117,7 @@ class AcceptHandshake {
     const { host, session } = this.#pipe;
     const verifiers = host.dispatchQueue.dispatchers.filter((d) => d.verifyAuthorizer !== undefined);
     let verdict: AuthorizerVerdict | undefined;
+    this.#verdict = undefined;
     for (const dispatcher of verifiers) {
       verdict = await dispatcher.verifyAuthorizer!({
         connection: session.connection,
@@ -214,7 +215,7 @@ class AcceptHandshake {
     host.dispatchQueue.fastEvent("handleFastAccept", session.connection);
     if (pipe.link !== this.#link) return;
     host.register(pipe);
-    await this.#reply(request, { tag, proof: this.#verdict?.reply ?? NO_BYTES }, tag === Tag.SEQ ? inSeq : undefined);
+    await this.#reply(request, { tag }, tag === Tag.SEQ ? inSeq : undefined);
     if (tag === Tag.SEQ) {
       const acked = await readSeq(this.#link.source);
       if (pipe.link !== this.#link) return;
@@ -227,7 +228,8 @@ class AcceptHandshake {
   async #reply(request: ConnectRequest, answer: Answer, inSeq?: number): Promise<void> {
     const { host, policy, connectSeq } = this.#pipe;
     const final = answer.tag === Tag.READY || answer.tag === Tag.SEQ;
-    const proof = answer.proof ?? NO_BYTES;
+    // With every answer: a peer that checks it does so before it does what the answer says, such as to begin anew.
+    const proof = answer.proof ?? this.#verdict?.reply ?? NO_BYTES;
     const reply: ConnectReply = {
       tag: answer.tag,
       features: final
