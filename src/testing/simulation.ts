@@ -79,6 +79,12 @@ const PORT = 6800;
 const LIMITS = { maxFrontBytes: 1024, maxMiddleBytes: 512, maxDataBytes: 4096 };
 /** How long a handshake may take, and the answer to CLOSE, in virtual ms. */
 const HANDSHAKE_TIMEOUT = 300;
+/**
+ * After how long a session is given up whose peer cannot be dialled and stays away, in virtual ms: longer than any pause of a schedule, and short enough for
+ * {@linkcode PATIENCE}. A client that closes over a connection that is already broken, with its own Reader held up by a throttle, learns of neither; its server
+ * has this to go by.
+ */
+const ABSENCE_TIMEOUT = 20_000;
 /** How long the sessions may take to come to rest on a network without faults, in virtual ms. */
 const PATIENCE = 30_000;
 const PRIORITIES = [0, 0, 0, 127, 127, 63, 10, 1, 64, 196, 200, 255] as const;
@@ -255,6 +261,7 @@ class Simulation {
       dispatchThrottleBytes: plan.dispatchThrottleBytes,
       handshakeTimeout: HANDSHAKE_TIMEOUT,
       readTimeout: 500,
+      absenceTimeout: ABSENCE_TIMEOUT,
       backoff: exponentialBackoff({ initial: 5, max: 100, jitter: 0.5 }),
       clusterProtocol: plan.clusterProtocol,
       log: (event) => this.#sawLog(place, event),
