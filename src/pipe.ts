@@ -392,7 +392,8 @@ export class Pipe implements SessionCarrier {
     const { link } = this;
     if (readTimeout === 0 || link === undefined) return;
     const look = () => {
-      const idle = environment.now() - link.source.lastReadAt;
+      const now = environment.now();
+      const idle = now - Math.max(link.source.lastReadAt, Math.min(this.reader.heldUntil, now));
       if (idle < readTimeout) this.#idleTimer = environment.setTimer(look, readTimeout - idle);
       else this.fault(new NetworkError("timed_out", `Nothing arrived from ${this.peer} for ${readTimeout} ms`));
     };

@@ -58,6 +58,8 @@ export class Reader {
   isRunning = false;
   /** Bytes of messages that have arrived since the last ack. */
   bytesSinceAck = 0;
+  /** Until when a throttle kept it from reading; `Infinity` while one does. That silence is not the peer's. */
+  heldUntil = 0;
   /** Fulfils when it has ended, if it is running. */
   stopped: Promise<void> = Promise.resolve();
 
@@ -229,18 +231,23 @@ export class Reader {
   async #waitForThrottles(signal: AbortSignal): Promise<void> {
     const { throttlerMessages, throttlerBytes } = this.#pipe.policy;
     const size = this.#segments;
-    await throttlerMessages?.get(1, signal);
+    this.heldUntil = Infinity;
     try {
-      await throttlerBytes?.get(size, signal);
+      await throttlerMessages?.get(1, signal);
       try {
-        await this.#pipe.host.dispatchThrottle.get(size, signal);
+        await throttlerBytes?.get(size, signal);
+        try {
+          await this.#pipe.host.dispatchThrottle.get(size, signal);
+        } catch (error) {
+          throttlerBytes?.put(size);
+          throw error;
+        }
       } catch (error) {
-        throttlerBytes?.put(size);
+        throttlerMessages?.put(1);
         throw error;
       }
-    } catch (error) {
-      throttlerMessages?.put(1);
-      throw error;
+    } finally {
+      this.heldUntil = this.#pipe.host.options.environment.now();
     }
     this.#holding = true;
     this.#phase = "body";

@@ -1,0 +1,190 @@
+// A dispatcher that never settles, in front of a sender that does not let up: what that costs, and whom.
+
+import { assert, assertEquals, assertLess } from "@std/assert";
+import { test } from "node:test";
+import { losslessPeer, Message, Messenger, type MessengerOptions, Throttle } from "../mod.ts";
+import { SimulatedNetwork, VirtualEnvironment } from "../src/testing.ts";
+
+const MIB = 1024 * 1024;
+/** What the dispatcher may be given and keep, and what the sender may queue. */
+const LIMIT = MIB;
+/** The sender's pace: 8 MiB a second. */
+const DATA = new Uint8Array(64 * 1024), PACE = 1000 * DATA.length / (8 * MIB);
+const NEVER = 666;
+
+/** What stood where, in bytes, at one moment. */
+interface Held {
+  /** Given to the dispatcher, or waiting for it. */
+  readonly server: number;
+  /** Accepted by `send()` and not acknowledged. */
+  readonly sender: number;
+  /** Written to the network in all. */
+  readonly written: number;
+}
+
+/** A server that three clients exchange messages with, and, where wanted, a fourth that is never done with. */
+class Stall {
+  readonly environment = new VirtualEnvironment();
+  readonly throttle = new Throttle(LIMIT);
+  /** What has been offered so far, and what `send()` took. */
+  offered = 0;
+  accepted = 0;
+  readonly #server: Messenger;
+  readonly #network: SimulatedNetwork;
+  readonly #messengers: Messenger[] = [];
+  #written = 0;
+  #isOver = false;
+
+  private constructor() {
+    this.#network = new SimulatedNetwork(this.environment, {
+      latency: [1, 1],
+      tap: ({ from }, end, bytes) => {
+        if (from.transport === "tcp" && from.hostname === "10.0.0.9" && end === "dialler") {
+          this.#written += bytes.length;
+        }
+      },
+    });
+    // Shorter than the test: that the server does not read is not the sender's silence.
+    this.#server = this.#messenger("10.0.0.1", { name: "osd.0", readTimeout: 2000 });
+    this.#server.setPolicy({ ...losslessPeer(), throttlerBytes: this.throttle }, "mds");
+    this.#server.addDispatcherTail({
+      dispatch: (message) => {
+        if (message.type === NEVER) return new Promise<void>(() => {});
+        message.connection.send(new Message(2, { tid: message.tid, data: message.data }));
+      },
+    });
+  }
+
+  static async play(play: (stall: Stall) => Promise<void>): Promise<void> {
+    const stall = new Stall(), { environment } = stall;
+    await stall.#done(stall.#server.bind("10.0.0.1:6800"));
+    try {
+      await play(stall);
+    } finally {
+      stall.#isOver = true;
+      await stall.#done(Promise.all(stall.#messengers.map((messenger) => messenger.shutdown())));
+      // The last words of sockets are still on their way.
+      await environment.run();
+    }
+    assertEquals([environment.timers, stall.#network.openSockets], [0, 0]);
+    // The message that the dispatcher has is still the dispatcher's.
+    assertEquals(stall.throttle.current, stall.offered > 0 ? DATA.length : 0);
+  }
+
+  /** Offers 8 MiB a second from now on, and says what `ready` is doing. */
+  startSender(): { readonly isReady: () => boolean; readonly held: () => Held; readonly isConnected: () => boolean } {
+    const sender = this.#messenger("10.0.0.9", { name: "mds.0", sendHighWaterMark: LIMIT });
+    const connection = sender.connectTo(this.#server.address, { type: "osd" });
+    let isReady = true;
+    const offer = (): void => {
+      if (this.#isOver) return;
+      this.offered += DATA.length;
+      if (isReady) {
+        isReady = false;
+        this.accepted += DATA.length;
+        connection.send(new Message(NEVER, { data: DATA }));
+        void connection.ready.then(() => isReady = true);
+      }
+      this.environment.setTimer(offer, PACE);
+    };
+    offer();
+    return {
+      isReady: () => isReady,
+      isConnected: () => connection.isConnected,
+      held: () => ({
+        server: this.throttle.current,
+        sender: connection.queued * DATA.length,
+        written: this.#written,
+      }),
+    };
+  }
+
+  /** Three clients send as fast as they can and get everything back. @returns After how many virtual ms each was done. */
+  async exchange(count: number): Promise<number[]> {
+    const { environment } = this, start = environment.elapsed;
+    const ended = Array.from({ length: 3 }, (_, i) => {
+      const client = this.#messenger(`10.0.0.${i + 2}`, { sendHighWaterMark: 256 * 1024 });
+      const { promise, resolve } = Promise.withResolvers<number>();
+      let next = 1;
+      client.addDispatcherHead({
+        dispatch: ({ tid }) => {
+          assertEquals(tid, next++);
+          if (tid === count) resolve(environment.elapsed - start);
+        },
+      });
+      const connection = client.connectTo(this.#server.address, { type: "osd" });
+      void (async () => {
+        for (let tid = 1; tid <= count; tid++) {
+          await connection.ready;
+          connection.send(new Message(1, { tid, data: DATA.subarray(0, 1000) }));
+        }
+      })();
+      return promise;
+    });
+    return await this.#done(Promise.all(ended));
+  }
+
+  /** How often a session was opened again. */
+  get reconnects(): number {
+    return this.#server.stats().reconnects;
+  }
+
+  /** Lets `ms` go by. */
+  async pass(ms: number): Promise<void> {
+    await this.environment.run({ ms });
+  }
+
+  #messenger(host: string, options: MessengerOptions): Messenger {
+    const messenger = new Messenger({ network: this.#network.host(host), environment: this.environment, ...options });
+    messenger.addDispatcherTail({});
+    this.#messengers.push(messenger);
+    return messenger;
+  }
+
+  async #done<T>(promise: Promise<T>): Promise<T> {
+    let isDone = false;
+    void promise.then(() => isDone = true);
+    assert(await this.environment.run({ ms: 60_000, until: () => isDone }), "it takes more than a minute");
+    return await promise;
+  }
+}
+
+test("a dispatcher that never settles holds its throttle's bytes, and no more however long the sender goes on", () =>
+  Stall.play(async (stall) => {
+    const { isReady, held } = stall.startSender();
+    await stall.pass(1000);
+    const first = held();
+    assertEquals([first.server, isReady()], [LIMIT, false]);
+    // What `ready` allows, and one message on top.
+    assertLess(first.sender, LIMIT + DATA.length + 1);
+    for (let second = 2; second <= 20; second++) {
+      await stall.pass(1000);
+      assertEquals([held(), isReady()], [first, false], `after ${second} s`);
+    }
+    assert(stall.offered >= 160 * MIB);
+    assertLess(stall.accepted, 2 * LIMIT + DATA.length + 1);
+  }));
+
+test("what a throttle keeps from being read is not taken for the peer's silence", () =>
+  Stall.play(async (stall) => {
+    const { isConnected } = stall.startSender();
+    await stall.pass(20_000);
+    assert(isConnected());
+    assertEquals(stall.reconnects, 0);
+  }));
+
+test("the others are as fast beside it as without it", async () => {
+  const COUNT = 5000;
+  let alone: number[] = [];
+  await Stall.play(async (stall) => {
+    await stall.pass(2000);
+    alone = await stall.exchange(COUNT);
+  });
+  await Stall.play(async (stall) => {
+    const { isReady } = stall.startSender();
+    await stall.pass(2000);
+    assertEquals(isReady(), false);
+    assertEquals(await stall.exchange(COUNT), alone);
+    assertEquals(isReady(), false);
+  });
+});
