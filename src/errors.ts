@@ -38,6 +38,10 @@ export type ErrorCode =
   | "bad_message"
   /** A Ceph daemon refused or failed a command: see `status`. */
   | "command"
+  /** Ceph knows no object or pool of that name. */
+  | "not_found"
+  /** A Ceph OSD refused or failed an operation on an object: see `status`. */
+  | "operation"
   /** The messenger or the connection was closed on this side. */
   | "closed"
   /** A caller's argument is out of its range. */

@@ -14,15 +14,21 @@ const names: ReadonlyMap<number, string> = new Map([
   [16, "EBUSY"],
   [17, "EEXIST"],
   [22, "EINVAL"],
+  [27, "EFBIG"],
   [28, "ENOSPC"],
+  [30, "EROFS"],
   [34, "ERANGE"],
   [39, "ENOTEMPTY"],
+  [61, "ENODATA"],
+  [75, "EOVERFLOW"],
   [95, "EOPNOTSUPP"],
   [108, "ESHUTDOWN"],
   [110, "ETIMEDOUT"],
   [122, "EDQUOT"],
 ]);
 
+/** `ENOENT`. */
+export const ENOENT = 2;
 /** `EACCES`. */
 export const EACCES = 13;
 /** `EOPNOTSUPP`. */
