@@ -122,8 +122,9 @@ export interface MessengerOptions {
    */
   readonly maxDataBytes?: number;
   /**
-   * How many bytes of received messages may wait for their dispatchers, over all connections; above that reading stops. 0 for no
-   * limit. Ceph's `ms_dispatch_throttle_bytes`.
+   * How many bytes of received messages may wait for their dispatchers, over all connections; above that reading stops. A connection that has more
+   * waiting than is left for the others is not read either, so that one slow dispatcher cannot use it up. 0 for no limit. Ceph's
+   * `ms_dispatch_throttle_bytes`.
    *
    * @default {104857600}
    */

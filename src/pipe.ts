@@ -353,6 +353,7 @@ export class Pipe implements SessionCarrier {
     existing.session = this.session;
     this.session = session;
     session.carrier = this;
+    this.lease = this.#makeLease();
     this.anyNonce = existing.anyNonce;
     this.keepaliveQueued = existing.keepaliveQueued;
     this.closeRequested = existing.closeRequested;
@@ -416,9 +417,10 @@ export class Pipe implements SessionCarrier {
 
   #makeLease(): Lease {
     const { throttlerBytes, throttlerMessages } = this.policy;
-    const { dispatchThrottle } = this.host;
+    const { dispatchThrottle } = this.host, { session } = this;
     return {
       release: (bytes) => {
+        session.letGo(bytes);
         throttlerMessages?.put(1);
         throttlerBytes?.put(bytes);
         dispatchThrottle.put(bytes);

@@ -32,7 +32,7 @@ export interface Policy {
   readonly featuresSupported: bigint;
   /** Features that a peer must offer. */
   readonly featuresRequired: bigint;
-  /** Limits the bytes of messages received from all such peers and not yet handled. */
+  /** Limits the bytes of messages received from all such peers and not yet handled. One connection gets no more than it leaves for the others. */
   readonly throttlerBytes?: Throttle | undefined;
   /** Limits the number of messages received from all such peers and not yet handled. */
   readonly throttlerMessages?: Throttle | undefined;

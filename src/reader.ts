@@ -220,12 +220,25 @@ export class Reader {
   #takeThrottles(link: Link): Promise<void> | undefined {
     const { throttlerMessages, throttlerBytes } = this.#pipe.policy;
     if (throttlerMessages === undefined && throttlerBytes === undefined) {
-      if (this.#pipe.host.dispatchThrottle.getOrFail(this.#segments)) {
-        this.#holding = true;
+      if (!this.#holdsTooMuch() && this.#pipe.host.dispatchThrottle.getOrFail(this.#segments)) {
+        this.#hold();
         return undefined;
       }
     }
     return this.#waitForThrottles(link.signal);
+  }
+
+  /**
+   * Whether the session holds more of a throttle than is left for all who share it. Then it waits for its own dispatcher, and not in the others'
+   * line: whatever one connection brings, there is room for another.
+   */
+  #holdsTooMuch(): boolean {
+    const { session: { heldMessages, heldBytes }, policy, host } = this.#pipe;
+    return heldMessages > 0 && (
+      heldBytes > host.dispatchThrottle.room ||
+      (policy.throttlerBytes !== undefined && heldBytes > policy.throttlerBytes.room) ||
+      (policy.throttlerMessages !== undefined && heldMessages > policy.throttlerMessages.room)
+    );
   }
 
   async #waitForThrottles(signal: AbortSignal): Promise<void> {
@@ -233,6 +246,10 @@ export class Reader {
     const size = this.#segments;
     this.heldUntil = Infinity;
     try {
+      while (this.#holdsTooMuch()) {
+        signal.throwIfAborted();
+        await this.#pipe.session.handled(signal);
+      }
       await throttlerMessages?.get(1, signal);
       try {
         await throttlerBytes?.get(size, signal);
@@ -249,8 +266,13 @@ export class Reader {
     } finally {
       this.heldUntil = this.#pipe.host.options.environment.now();
     }
-    this.#holding = true;
+    this.#hold();
     this.#phase = "body";
+  }
+
+  #hold(): void {
+    this.#holding = true;
+    this.#pipe.session.hold(this.#segments);
   }
 
   #release(): void {

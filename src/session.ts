@@ -68,6 +68,12 @@ export class Session {
   /** When we sent the keepalive that the peer answered last. Ceph's `last_keepalive_ack`. */
   lastKeepaliveAck = 0;
 
+  /** Messages that arrived and are not handled yet, and their bytes: what the session holds of throttles that it shares with others. */
+  heldMessages = 0;
+  /** See {@linkcode heldMessages}. */
+  heldBytes = 0;
+  #handled: (() => void) | undefined;
+
   /** Above this many queued bytes the session is not ready for more. */
   readonly highWaterMark: number;
   #ready: PromiseWithResolvers<void> | undefined;
@@ -90,6 +96,32 @@ export class Session {
     if (this.#ready === undefined || (this.out.bytes >= this.highWaterMark / 2 && this.carrier !== undefined)) return;
     this.#ready.resolve();
     this.#ready = undefined;
+  }
+
+  /** A message of `bytes` bytes takes its share of the throttles. */
+  hold(bytes: number): void {
+    this.heldMessages++;
+    this.heldBytes += bytes;
+  }
+
+  /** A message of `bytes` bytes has given its share back. */
+  letGo(bytes: number): void {
+    this.heldMessages--;
+    this.heldBytes -= bytes;
+    this.#handled?.();
+  }
+
+  /** Fulfils when a message that is held now has been handled, or the signal aborts. One Reader waits at a time. */
+  handled(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        if (this.#handled === done) this.#handled = undefined;
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      this.#handled = done;
+      signal.addEventListener("abort", done, { once: true });
+    });
   }
 
   /** Fulfils when the session is over for good. */

@@ -56,6 +56,11 @@ export class Throttle {
     return this.#current;
   }
 
+  /** How much is left; `Infinity` without a budget. */
+  get room(): number {
+    return this.#max === 0 ? Infinity : Math.max(0, this.#max - this.#current);
+  }
+
   /** How many wait in line. */
   get waiting(): number {
     return this.#line.size;
