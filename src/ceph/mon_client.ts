@@ -43,7 +43,9 @@ import { SUBSCRIBABLE, type SubscriptionHandler, Subscriptions } from "./subscri
 
 /** How many ms one monitor may take to let us in before the next is tried. */
 const HUNT_PATIENCE = 5_000;
-/** How long to wait after all monitors were tried in vain: at first not at all, at most 5 s. */
+/** After how many ms a session was worth it, even if nothing was asked. */
+const GOOD_SESSION = 10_000;
+/** How long to wait when all monitors were tried in vain so many times: 0.1 s, then twice as long each time, at most 5 s. */
 const huntPause = exponentialBackoff({ initial: 100, max: 5_000 });
 
 /** Options of {@linkcode MonClient.connect}. */
@@ -155,6 +157,7 @@ export class MonClient implements AsyncDisposable {
   #config: ReadonlyMap<string, string> = new Map();
   #lastError: MessengerError | undefined;
   #over: MessengerError | undefined;
+  #hasAnswered = false;
   #wakeUp: () => void = () => {};
 
   private constructor(options: MonClientOptions) {
@@ -366,7 +369,9 @@ export class MonClient implements AsyncDisposable {
     const wasForSession = session.handle(message);
     try {
       if (MConfig.matches(message)) this.#config = MConfig.read(message);
-      return this.#subscriptions.handle(message) || this.#requests.handle(message) || wasForSession;
+      const wasAnswer = this.#requests.handle(message);
+      this.#hasAnswered ||= wasAnswer;
+      return this.#subscriptions.handle(message) || wasAnswer || wasForSession || MConfig.matches(message);
     } catch (error) {
       if (!(error instanceof MessengerError) || error.code !== "bad_message") throw error;
       session.end(error);
@@ -383,18 +388,22 @@ export class MonClient implements AsyncDisposable {
 
   /** Looks for a monitor, and for the next one when it is gone, until the client is over. */
   async #hunt(): Promise<void> {
-    let lost: EntityAddress | undefined;
-    for (let round = 0; this.#over === undefined; round++) {
+    let lost: EntityAddress | undefined, inVain = 0;
+    while (this.#over === undefined) {
+      inVain++;
       for (const address of this.#candidates(lost)) {
         const session = await this.#open(address);
-        if (session === undefined && this.#over === undefined) continue;
-        if (session === undefined) return;
-        round = -1;
-        lost = address;
+        if (this.#over !== undefined) return;
+        if (session === undefined) continue;
+        const start = this.#environment.now();
+        this.#hasAnswered = false;
         this.#lastError = await session.ended;
+        lost = address;
+        // A monitor that lets us in only to hang up is not to be dialled without end.
+        if (this.#hasAnswered || this.#environment.now() - start > GOOD_SESSION) inVain = 0;
         break;
       }
-      if (this.#over === undefined) await this.#pause(huntPause(round + 1, 0));
+      if (this.#over === undefined) await this.#pause(huntPause(inVain, 0));
     }
   }
 

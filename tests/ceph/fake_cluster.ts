@@ -117,6 +117,8 @@ export class FakeMonitor {
   readonly received: Message[] = [];
   /** Says nothing any more, though it takes all it is sent. */
   mute = false;
+  /** Breaks all connections as soon as it is asked for maps. */
+  hangsUp = false;
   /** Answers commands with this. */
   answer: (command: string) => CommandReply | undefined = (command) => ({
     status: 0,
@@ -196,6 +198,7 @@ export class FakeMonitor {
     this.received.push(message);
     if (this.mute) return;
     if (MAuth.matches(message)) this.#auth(message);
+    else if (MMonSubscribe.matches(message) && this.hangsUp) this.cut();
     else if (MMonSubscribe.matches(message) && MMonSubscribe.read(message).has("monmap")) {
       this.sendMap(message.connection);
     } else if (MMonCommand.matches(message)) {

@@ -201,6 +201,23 @@ test("a monitor from which nothing arrives any more counts as gone within 40 s",
   assertLess(cluster.environment.elapsed - start, 40_000 + 1);
 });
 
+test("a monitor that hangs up as soon as it has let us in is dialled less and less often", async () => {
+  await using cluster = new FakeCluster();
+  const monitor = await cluster.start();
+  monitor.hangsUp = true;
+  await using client = await cluster.connect();
+  await cluster.environment.run({ ms: 60_000 });
+  const dialled = () => monitor.received.filter((message) => MAuth.matches(message)).length;
+  assertGreater(dialled(), 10);
+  assertLess(dialled(), 25);
+  monitor.hangsUp = false;
+  assertEquals((await cluster.settle(client.command({ prefix: "status" }))).status, 0);
+  monitor.cut();
+  const before = cluster.environment.elapsed;
+  assertEquals((await cluster.settle(client.command({ prefix: "status" }))).status, 0);
+  assertEquals(cluster.environment.elapsed, before, "a session that was of use is replaced at once");
+});
+
 test("a command gives up at its timeout and at its signal, and the session goes on", async () => {
   await using cluster = new FakeCluster();
   const monitor = await cluster.start();
