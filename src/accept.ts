@@ -34,7 +34,7 @@ export async function accept(pipe: Pipe, link: Link): Promise<void> {
   const { environment, handshakeTimeout } = pipe.host.options;
   const timer = environment.setTimer(
     () =>
-      link.socket.abort(
+      link.giveUp(
         new NetworkError("timed_out", `Handshake with ${pipe.peer} took more than ${handshakeTimeout} ms`),
       ),
     handshakeTimeout,
@@ -119,14 +119,14 @@ class AcceptHandshake {
     let verdict: AuthorizerVerdict | undefined;
     this.#verdict = undefined;
     for (const dispatcher of verifiers) {
-      verdict = await dispatcher.verifyAuthorizer!({
+      verdict = await this.#link.whileInUse(dispatcher.verifyAuthorizer!({
         connection: session.connection,
         peerType: request.hostType,
         protocol: request.authorizerProtocol,
         authorizer,
         challenge: this.#challenge,
         canChallenge: (request.features & Feature.CEPHX_V2) !== 0n,
-      });
+      }));
       if (verdict !== undefined) break;
     }
     if (verifiers.length === 0 || verdict?.valid) {

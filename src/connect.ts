@@ -39,7 +39,7 @@ export async function connect(pipe: Pipe): Promise<void> {
   const timer = environment.setTimer(() => {
     const late = new NetworkError("timed_out", `Handshake with ${pipe.peer} took more than ${handshakeTimeout} ms`);
     attempt.abort(late);
-    pipe.link?.socket.abort(late);
+    pipe.link?.giveUp(late);
   }, handshakeTimeout);
   // Whoever takes the Pipe out of "connecting" must not wait for a dead address to answer.
   pipe.dialing = attempt;
@@ -116,7 +116,7 @@ class ConnectHandshake {
   async #getAuthorizer(): Promise<Authorizer | undefined> {
     const { session, host } = this.#pipe;
     for (const dispatcher of host.dispatchQueue.dispatchers) {
-      const authorizer = await dispatcher.getAuthorizer?.(session.peerType);
+      const authorizer = await this.#link.whileInUse(dispatcher.getAuthorizer?.(session.peerType));
       if (authorizer !== undefined) return authorizer;
     }
     return undefined;
@@ -150,10 +150,12 @@ class ConnectHandshake {
       case Tag.BADAUTHORIZER:
         throw new MessengerError("auth", `Cannot connect to ${pipe.peer}: it refused our authorizer`);
       case Tag.CHALLENGE_AUTHORIZER:
-        if (await this.#authorizer?.addChallenge?.(proof)) return false;
+        if (await this.#link.whileInUse(this.#authorizer?.addChallenge?.(proof))) return false;
         throw new MessengerError("auth", `Cannot connect to ${pipe.peer}: no answer to its challenge`);
     }
-    if (this.#authorizer?.verifyReply !== undefined && !(await this.#authorizer.verifyReply(proof))) {
+    if (
+      this.#authorizer?.verifyReply !== undefined && !(await this.#link.whileInUse(this.#authorizer.verifyReply(proof)))
+    ) {
       throw new MessengerError("auth", `Cannot connect to ${pipe.peer}: it failed to prove its identity`);
     }
     if (this.#isSuperseded()) return true;

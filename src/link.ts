@@ -38,6 +38,18 @@ export class Link {
     return this.#controller.signal;
   }
 
+  /** What the program's promise becomes, or a rejection once the Pipe gives the socket up: that promise may never settle. */
+  whileInUse<T>(value: T | Promise<T>): T | Promise<T> {
+    if (!(value instanceof Promise)) return value;
+    const { signal } = this;
+    return new Promise((resolve, reject) => {
+      const abandon = (): void => reject(signal.reason);
+      if (signal.aborted) abandon();
+      signal.addEventListener("abort", abandon, { once: true });
+      value.then(resolve, reject).finally(() => signal.removeEventListener("abort", abandon));
+    });
+  }
+
   /** Gives the socket up: ends both of its directions at once. */
   giveUp(reason: unknown): void {
     this.#isGivenUp = true;
