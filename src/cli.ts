@@ -16,10 +16,12 @@ import { Arguments } from "./cli/arguments.ts";
 import { type Command, ExitCode, Failure, UsageError } from "./cli/command.ts";
 import { commandHelp, groupHelp, programHelp } from "./cli/help.ts";
 import { Output } from "./cli/output.ts";
+import { listen } from "./cli/listen.ts";
 import { ping } from "./cli/ping.ts";
+import { top } from "./cli/top.ts";
 import { MessengerError } from "./errors.ts";
 
-const commands: readonly Command[] = [ping];
+const commands: readonly Command[] = [ping, listen, top];
 
 /**
  * Does what the words of a command line ask for.

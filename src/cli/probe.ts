@@ -49,12 +49,15 @@ import {
   footerSize,
   TAGGED_HEADER_SIZE,
 } from "../wire/frame.ts";
-import { now } from "./clock.ts";
+import { now, pause } from "./clock.ts";
 
 /** Ceph's `CEPH_MSG_PING`. */
 const PING = 2;
 /** A monitor answers a ping with the health of its cluster; nothing here needs more. */
 const LIMITS = { maxFrontBytes: 1 << 24, maxMiddleBytes: 1 << 24, maxDataBytes: 1 << 24 };
+
+/** How long a peer may take to end the session as well, in ms. */
+const CLOSE_PATIENCE = 500;
 
 const PROTOCOL_OWNERS: ReadonlyMap<number, string> = new Map(
   Object.entries(Protocol).map(([owner, version]) => [version, owner.toLowerCase()]),
@@ -91,6 +94,7 @@ export class Probe {
   readonly peer: ProbedPeer;
   readonly #link: Link;
   readonly #oldFooter: boolean;
+  readonly #ended: Promise<void>;
   #seq = 0;
   /** The question that waits for its answer. Answers come in order, but one may come when nobody waits for it any more. */
   #waiting:
@@ -102,7 +106,7 @@ export class Probe {
     this.#link = link;
     this.peer = peer;
     this.#oldFooter = (peer.features & Feature.MSG_AUTH) === 0n;
-    this.#read().catch((error) => {
+    this.#ended = this.#read().catch((error) => {
       this.#broken = error;
       this.#waiting?.reject(error);
     });
@@ -152,9 +156,12 @@ export class Probe {
     return await this.#waiting!.promise - start;
   }
 
-  /** Ends the session in order, so that the peer does not keep it for us. */
+  /** Ends the session in order, so that the peer does not keep it for us. A peer that does not answer is not waited for. */
   async close(): Promise<void> {
     await sendAll(this.#link.sink, [Uint8Array.of(Tag.CLOSE)]).catch(() => {});
+    const patience = new AbortController();
+    await Promise.race([this.#ended, pause(CLOSE_PATIENCE, patience.signal)]);
+    patience.abort();
     this.#link.giveUp(new MessengerError("closed", "The probe was closed"));
   }
 
