@@ -3,10 +3,9 @@
  * forth. Nothing that is built on these sockets can be faster.
  */
 
-import { Ask, type Client, type Peer } from "../peer.ts";
+import { nextAnswer } from "../bench.ts";
+import { Ask, type Client, type Peer, wireBytes } from "../peer.ts";
 
-/** What a message costs on the wire beside its contents: tag, header and footer. */
-export const FRAME_BYTES = 75;
 /** How much is put into one write. */
 const WRITE_BYTES = 64 * 1024;
 
@@ -17,35 +16,36 @@ interface Bare {
   close(): void;
 }
 
-/**
- * The first message says what is to come: its first byte, and in the next four how many bytes. It is 8 bytes long.
- */
-function opening(ask: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(8);
+/** Bytes of an opening, with which every run begins. */
+const OPENING = 16;
+
+/** Says what is to come: how many bytes, and after how many of them each time as many are wanted back. */
+function opening(ask: number, unit: number, total: number): Uint8Array {
+  const bytes = new Uint8Array(OPENING), view = new DataView(bytes.buffer);
   bytes[0] = ask;
-  new DataView(bytes.buffer).setUint32(4, length, true);
+  view.setUint32(4, unit, true);
+  view.setFloat64(8, total, true);
   return bytes;
 }
 
 function serveOne(socket: Bare): void {
-  let ask = -1, left = 0, echo = 0, got = 0;
+  let ask = 0, unit = 0, left = 0, got = 0;
   socket.onData = (chunk) => {
     let bytes = chunk;
-    if (ask < 0) {
+    if (left === 0) {
+      const view = new DataView(bytes.buffer, bytes.byteOffset);
       ask = bytes[0]!;
-      echo = left = new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true);
-      bytes = bytes.subarray(8);
+      unit = view.getUint32(4, true);
+      left = view.getFloat64(8, true);
+      bytes = bytes.subarray(OPENING);
     }
+    left -= bytes.length;
     if (ask === Ask.SINK) {
-      left -= bytes.length;
-      if (left <= 0) {
-        void socket.write(new Uint8Array(8));
-        ask = -1;
-      }
+      if (left === 0) void socket.write(new Uint8Array(8));
       return;
     }
     got += bytes.length;
-    for (; got >= echo; got -= echo) void socket.write(new Uint8Array(echo));
+    for (; got >= unit; got -= unit) void socket.write(new Uint8Array(unit));
   };
 }
 
@@ -87,22 +87,21 @@ export const peer: Peer = {
 
   async connect(port) {
     const socket = await dial(port);
-    const client: Client & { begin(ask: number, length: number): void | Promise<void> } = {
-      begin: (ask, length) => socket.write(opening(ask, length)),
+    const client: Client = {
       send: (bytes) => socket.write(bytes),
       onAnswer: () => {},
       close: () => socket.close(),
     };
-    socket.onData = (chunk) => client.onAnswer(chunk.length);
+    socket.onData = (chunk) => client.onAnswer(chunk);
     return client;
   },
 };
 
 /** Moves as many bytes one way as `count` messages of `size` bytes take. */
 export async function oneway(client: Client, size: number, count: number): Promise<void> {
-  const total = (size + FRAME_BYTES) * count, chunk = new Uint8Array(WRITE_BYTES);
-  const done = new Promise<void>((resolve) => client.onAnswer = () => resolve());
-  await (client as Client & { begin(ask: number, length: number): Promise<void> }).begin(Ask.SINK, total);
+  const total = wireBytes(size) * count, chunk = new Uint8Array(WRITE_BYTES);
+  const done = nextAnswer(client);
+  await client.send(opening(Ask.SINK, 0, total));
   for (let left = total; left > 0; left -= WRITE_BYTES) {
     const wait = client.send(left < WRITE_BYTES ? chunk.subarray(0, left) : chunk);
     if (wait !== undefined) await wait;
@@ -110,16 +109,16 @@ export async function oneway(client: Client, size: number, count: number): Promi
   await done;
 }
 
-/** Sends one message's bytes back and forth. */
-export async function pingpong(client: Client, size: number, count: number, took: Float64Array): Promise<void> {
-  const length = size + FRAME_BYTES, bytes = new Uint8Array(length);
-  await (client as Client & { begin(ask: number, length: number): Promise<void> }).begin(Ask.ECHO, length);
+/** Sends one message's bytes back and forth, as often as there is room for the times in µs. */
+export async function pingpong(client: Client, size: number, took: Float64Array): Promise<void> {
+  const length = wireBytes(size), bytes = new Uint8Array(length);
+  await client.send(opening(Ask.ECHO, length, length * took.length));
   let left = 0, resolve = () => {};
   client.onAnswer = (got) => {
-    left -= got;
+    left -= got.length;
     if (left <= 0) resolve();
   };
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < took.length; i++) {
     const start = performance.now();
     left = length;
     const answered = new Promise<void>((r) => resolve = r);

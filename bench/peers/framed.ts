@@ -1,7 +1,7 @@
 /** Length-prefixed messages by hand over node:net: no crc, no numbers, no acks, nothing to lose. What a hurried programmer writes. */
 
 import { connect, createServer, type Socket } from "node:net";
-import { Ask, type Client, Count, type Peer } from "../peer.ts";
+import type { Client, Peer } from "../peer.ts";
 
 const PREFIX = 4;
 
@@ -73,13 +73,12 @@ class Sender {
 }
 
 export const peer: Peer = {
-  serve() {
+  serve(service) {
     const server = createServer({ noDelay: true }, (socket) => {
-      const sender = new Sender(socket), count = new Count();
+      const sender = new Sender(socket);
       const framer = new Framer((message) => {
-        const ask = count.add(message);
-        if (ask === Ask.ECHO) void sender.send(message);
-        else if (ask === Ask.LAST) void sender.send(new Uint8Array(8));
+        const answer = service.take(message);
+        if (answer !== undefined) void sender.send(answer);
       });
       socket.on("data", (chunk: Uint8Array) => framer.push(chunk));
       socket.on("error", () => {});
@@ -98,7 +97,7 @@ export const peer: Peer = {
           onAnswer: () => {},
           close: () => void socket.destroy(),
         };
-        const framer = new Framer((message) => client.onAnswer(message.length));
+        const framer = new Framer((message) => client.onAnswer(message));
         socket.on("data", (chunk: Uint8Array) => framer.push(chunk));
         resolve(client);
       });

@@ -1,37 +1,40 @@
 /** This module: every check on, two processes, the default policy. */
 
-import { Message, Messenger } from "../../mod.ts";
-import { Ask, type Client, Count, type Peer } from "../peer.ts";
+import { Message, Messenger, type MessengerOptions } from "../../mod.ts";
+import type { Client, Peer } from "../peer.ts";
 
 const TYPE = 0x8001;
 
+/** Connects with a messenger of its own, as another process would. */
+export function connectWith(port: number, options: MessengerOptions): Client {
+  const messenger = new Messenger(options);
+  const client: Client = {
+    send(data) {
+      if (++sent % 64 === 0) return connection.send(new Message(TYPE, { data })) ? connection.ready : undefined;
+      connection.send(new Message(TYPE, { data }));
+    },
+    onAnswer: () => {},
+    close: () => messenger.shutdown(),
+  };
+  messenger.addDispatcherTail({ dispatch: (message) => client.onAnswer(message.data) });
+  const connection = messenger.connectTo(`127.0.0.1:${port}`);
+  let sent = 0;
+  return client;
+}
+
 export const peer: Peer = {
-  async serve() {
+  async serve(service) {
     const messenger = new Messenger();
-    const count = new Count();
     messenger.addDispatcherTail({
       dispatch(message) {
-        const ask = count.add(message.data);
-        if (ask === Ask.SINK) return;
-        message.connection.send(ask === Ask.ECHO ? message : new Message(TYPE, { data: new Uint8Array(8) }));
+        const { data, connection } = message;
+        const answer = service.take(data);
+        if (answer === undefined) return;
+        connection.send(answer === data ? message : new Message(TYPE, { data: answer }));
       },
     });
     return (await messenger.bind("127.0.0.1:0")).port;
   },
 
-  connect(port) {
-    const messenger = new Messenger();
-    const client: Client = {
-      send(data) {
-        if (++sent % 64 === 0) return connection.send(new Message(TYPE, { data })) ? connection.ready : undefined;
-        connection.send(new Message(TYPE, { data }));
-      },
-      onAnswer: () => {},
-      close: () => messenger.shutdown(),
-    };
-    messenger.addDispatcherTail({ dispatch: (message) => client.onAnswer(message.dataLength) });
-    const connection = messenger.connectTo(`127.0.0.1:${port}`);
-    let sent = 0;
-    return Promise.resolve(client);
-  },
+  connect: (port) => Promise.resolve(connectWith(port, {})),
 };

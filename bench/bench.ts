@@ -1,0 +1,112 @@
+/**
+ * What a workload is given, what it returns, and how it is timed.
+ *
+ * @module
+ */
+
+import type { Client, Peer } from "./peer.ts";
+import { type Question, type Usage, usage } from "./usage.ts";
+
+/** How long things take, in seconds. */
+export interface Times {
+  /** Before a measurement. */
+  readonly warmUp: number;
+  /** The measurement. */
+  readonly measure: number;
+}
+
+/** What a workload works with. */
+export interface Bench {
+  /** The peer's name. */
+  readonly name: string;
+  readonly peer: Peer;
+  readonly port: number;
+  readonly times: Times;
+  /** Opens another connection to the server. */
+  connect(): Promise<Client>;
+  /** Asks the server's process what it has used. */
+  server(question: Question): Promise<Usage>;
+}
+
+/** What was measured. Every workload fills in what it knows. */
+export interface Figures {
+  readonly msgs_per_s?: number;
+  /** Contents only, 10^6 bytes. */
+  readonly mb_per_s?: number;
+  readonly p50_us?: number;
+  readonly p99_us?: number;
+  /** Processor time of both processes. */
+  readonly cpu_us_per_message?: number;
+  /** What a connection costs the server's process. */
+  readonly bytes_per_connection?: number;
+  /** What it costs the client's. */
+  readonly client_bytes_per_connection?: number;
+  readonly connects_per_s?: number;
+  /** What a queued message costs the sender beside its contents. */
+  readonly bytes_per_message?: number;
+  /** The rate, by that of the same messages on one connection that nothing happens to. */
+  readonly ratio?: number;
+}
+
+/** A measurement that took its time. */
+export interface Timed {
+  readonly count: number;
+  readonly seconds: number;
+  /** Of both processes, in µs. */
+  readonly cpu: number;
+}
+
+/** Sends and receives that many messages. */
+export type Run = (count: number) => Promise<void>;
+
+/** Options of {@linkcode timed}. */
+export interface TimedOptions {
+  /** What is smallest, and what every count is a multiple of. */
+  readonly unit?: number;
+  /** The most that fits into memory. */
+  readonly most?: number;
+}
+
+/** Warms up, finds out how many messages take as long as they should, and times so many. */
+export async function timed(bench: Bench, run: Run, options: TimedOptions = {}): Promise<Timed> {
+  const count = await calibrate(run, bench.times, options);
+  const server = await bench.server({ collect: false }), client = usage({ collect: false });
+  const start = performance.now();
+  await run(count);
+  const seconds = (performance.now() - start) / 1000;
+  const clientCpu = usage({ collect: false }).cpu - client.cpu;
+  const serverCpu = (await bench.server({ collect: false })).cpu - server.cpu;
+  return { count, seconds, cpu: clientCpu + serverCpu };
+}
+
+/** The figures that follow from a timed run of messages of one size. */
+export function rates({ count, seconds, cpu }: Timed, size: number): Figures {
+  return {
+    msgs_per_s: count / seconds,
+    mb_per_s: count * size / seconds / 1e6,
+    cpu_us_per_message: cpu / count,
+  };
+}
+
+/**
+ * How many messages take as long as a measurement should. Finding out is the warm-up as well, in steps that are long enough to be timed: compilers
+ * need to have seen the code before its speed means anything, and the more code there is, the longer.
+ */
+async function calibrate(run: Run, times: Times, { unit = 1, most = Infinity }: TimedOptions): Promise<number> {
+  const begun = performance.now(), step = Math.min(times.measure, times.warmUp) / 4;
+  for (let count = unit;;) {
+    const start = performance.now();
+    await run(count);
+    const now = performance.now(), took = (now - start) / 1000;
+    const longEnough = took >= step || 2 * count > most;
+    if (longEnough && now - begun >= times.warmUp * 1000) {
+      return unit * Math.max(1, Math.round(Math.min(most, count / took * times.measure) / unit));
+    }
+    if (!longEnough) count *= 2;
+  }
+}
+
+/** Waits for the next answer. */
+export function nextAnswer(client: Client): Promise<Uint8Array> {
+  return new Promise((resolve) => client.onAnswer = resolve);
+}

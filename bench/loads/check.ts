@@ -1,0 +1,42 @@
+/** No measurement: whether every byte arrives as it was sent, in order, in both directions. What fails here is not measured. */
+
+import type { Bench, Figures } from "../bench.ts";
+import { Ask, type Client, isPattern, pattern } from "../peer.ts";
+import * as bare from "../peers/bare.ts";
+import { settle } from "../traffic.ts";
+
+const SIZES = [8, 64, 1000, 65_536, 1_048_576], COUNT = 20;
+
+export async function measure(bench: Bench): Promise<Figures> {
+  const client = await bench.connect();
+  if (bench.name === "bare") {
+    // It has no messages, and counts bytes.
+    await bare.oneway(client, 64, 1000);
+    await bare.pingpong(client, 64, new Float64Array(10));
+  } else {
+    for (const size of SIZES) await oneWay(client, size);
+    for (const size of SIZES) await bothWays(client, size);
+  }
+  await client.close();
+  return {};
+}
+
+async function oneWay(client: Client, size: number): Promise<void> {
+  for (let i = 0; i < COUNT; i++) await client.send(pattern(size, Ask.CHECK, i));
+  await settle(client, COUNT + 1);
+}
+
+async function bothWays(client: Client, size: number): Promise<void> {
+  let answered = 0;
+  const done = new Promise<void>((resolve, reject) => {
+    client.onAnswer = (answer) => {
+      if (answer.length !== size || !isPattern(answer, Ask.ECHO, answered)) {
+        reject(new Error(`Answer ${answered} of ${size} bytes came back damaged`));
+      }
+      if (++answered === COUNT) resolve();
+    };
+  });
+  for (let i = 0; i < COUNT; i++) void client.send(pattern(size, Ask.ECHO, i));
+  await done;
+  await settle(client, COUNT + 1);
+}

@@ -1,0 +1,149 @@
+/**
+ * The two processes of a measurement: started, listened to, and ended whatever happens.
+ *
+ * @module
+ */
+
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import type { Figures, Times } from "./bench.ts";
+import type { Case } from "./workloads.ts";
+import { contestants } from "./workloads.ts";
+import { type Runtime, runtimeCommand } from "../tools/runtimes.ts";
+
+/** How long a process has to leave by itself, in ms. */
+const FAREWELL = 2000;
+
+const running = new Set<WorkerProcess>();
+process.on("exit", () => running.forEach((worker) => worker.kill()));
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(130));
+
+/** Whether processes can be held on one core here. */
+export const canPin: boolean = spawnSync("taskset", ["-c", "0", "true"]).status === 0;
+
+/**
+ * Measures once.
+ *
+ * @param runtime Which runtime both processes run on.
+ * @param peer Whom to measure.
+ * @param what What to measure; `check` is no measurement, but rejects if anything arrives otherwise than it was sent.
+ * @param times How long the measurement and its warm-up should take.
+ * @param limit After how many seconds it is given up.
+ * @throws {Error} Saying what went wrong.
+ */
+export async function measure(
+  runtime: Runtime,
+  peer: string,
+  what: Omit<Case, "workload"> & { readonly workload: string },
+  times: Times,
+  limit: number,
+): Promise<Figures> {
+  const pinned = what.pinned === true, { file } = contestants[peer]!;
+  const workers: WorkerProcess[] = [];
+  const start = (...args: string[]) => {
+    const worker = new WorkerProcess(runtime, args, pinned);
+    workers.push(worker);
+    return worker;
+  };
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const tooLong = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it did not end within ${limit} s`)), limit * 1000);
+  });
+  try {
+    const server = start("serve", file);
+    const { port } = await Promise.race([server.line(), tooLong]);
+    const { warmUp, measure } = times;
+    const client = start("run", file, ...[port, what.workload, what.size, warmUp, measure].map(String));
+    for (;;) {
+      const { figures, question } = await Promise.race([client.line(), tooLong]);
+      if (figures !== undefined) return figures;
+      server.write(question);
+      client.write(await Promise.race([server.line(), tooLong]));
+    }
+  } finally {
+    clearTimeout(timer);
+    // What is still running when the next measurement begins would spoil it.
+    await Promise.all(workers.map((worker) => worker.end()));
+  }
+}
+
+/** What a worker prints: see `worker.ts`. */
+interface Line {
+  readonly port?: number;
+  readonly figures?: Figures;
+  readonly question?: unknown;
+}
+
+class WorkerProcess {
+  readonly #child: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+  readonly #exited: Promise<void>;
+  #complaints = "";
+
+  constructor(runtime: Runtime, workerArgs: readonly string[], pinned: boolean) {
+    const [program, ...args] = commandLine(runtime, workerArgs, pinned);
+    // A group of its own: what a worker starts itself has to end with it.
+    this.#child = spawn(program!, args, { stdio: ["pipe", "pipe", "pipe"], detached: true });
+    this.#child.stdin!.on("error", () => {});
+    this.#child.stderr!.on("data", (chunk) => this.#complaints = (this.#complaints + chunk).slice(-10_000));
+    this.#lines = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
+    this.#exited = new Promise((resolve) => {
+      this.#child.on("close", () => {
+        running.delete(this);
+        resolve();
+      });
+      this.#child.on("error", () => resolve());
+    });
+    running.add(this);
+  }
+
+  /** The next line that it prints. */
+  async line(): Promise<Line> {
+    const { value, done } = await this.#lines.next();
+    if (!done) return JSON.parse(value);
+    await this.#exited;
+    throw new Error(this.#lastWords());
+  }
+
+  write(what: unknown): void {
+    this.#child.stdin!.write(`${JSON.stringify(what)}\n`);
+  }
+
+  /** Lets it leave, by force if it does not. */
+  async end(): Promise<void> {
+    this.#child.stdin!.end();
+    const timer = setTimeout(() => this.kill(), FAREWELL);
+    await this.#exited;
+    clearTimeout(timer);
+    this.kill();
+  }
+
+  /** Ends it, and what it has started. */
+  kill(): void {
+    try {
+      process.kill(-this.#child.pid!, "SIGKILL");
+    } catch {
+      // Nobody is left.
+    }
+  }
+
+  #lastWords(): string {
+    // deno-lint-ignore no-control-regex -- colours start with the escape character
+    const lines = this.#complaints.replace(/\u001b\[[0-9;]*m/g, "").split("\n").map((line) => line.trim());
+    const { exitCode, signalCode } = this.#child;
+    return lines.find((line) => /\b\w*Error\b.*:|panic|abort/i.test(line)) ?? lines.findLast((line) => line !== "") ??
+      `its process ended with ${exitCode ?? signalCode}`;
+  }
+}
+
+function commandLine(runtime: Runtime, workerArgs: readonly string[], pinned: boolean): string[] {
+  const permissions = ["-A", "--v8-flags=--expose-gc"];
+  const { command, args } = runtimeCommand(runtime, "bench/worker.ts", workerArgs, { permissions });
+  return [
+    ...(pinned ? ["taskset", "-c", "0"] : []),
+    command,
+    ...(runtime === "node" ? ["--expose-gc"] : []),
+    ...args,
+  ];
+}

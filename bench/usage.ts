@@ -1,0 +1,38 @@
+/**
+ * What a process has used so far.
+ *
+ * @module
+ */
+
+import process from "node:process";
+
+/** What to do before looking. */
+export interface Question {
+  /** Whether to collect garbage first, as memory means nothing without. */
+  readonly collect: boolean;
+}
+
+/** What a process has used. */
+export interface Usage {
+  /** Processor time, in µs, of all its threads, in the program and in the kernel. */
+  readonly cpu: number;
+  /** Resident memory, in bytes. */
+  readonly rss: number;
+}
+
+/** What this process has used; `helpers` is the processor time of others that work for it. */
+export function usage({ collect }: Question, helpers = 0): Usage {
+  if (collect) collectGarbage();
+  const { user, system } = process.cpuUsage();
+  return { cpu: user + system + helpers, rss: process.memoryUsage().rss };
+}
+
+/** Node and Deno have it by a flag that the benches give them. */
+function collectGarbage(): void {
+  const { Bun, gc } = globalThis as { Bun?: { gc(now: boolean): void }; gc?: () => void };
+  // One collection finds what another has to finish.
+  for (let i = 0; i < 3; i++) {
+    Bun?.gc(true);
+    gc?.();
+  }
+}
