@@ -2,7 +2,7 @@
 
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { test } from "node:test";
-import { losslessClient, losslessPeer, lossyClient, Message, statefulServer, statelessServer } from "../mod.ts";
+import { losslessClient, losslessPeer, Message } from "../mod.ts";
 import { numbered, range } from "./support/duo.ts";
 import { VirtualPair } from "./support/virtual_pair.ts";
 

@@ -24,6 +24,16 @@ export interface VirtualSideOptions extends MessengerOptions {
   readonly bound?: boolean;
 }
 
+/** Options of {@linkcode VirtualPair.play}. */
+export interface VirtualPairOptions {
+  readonly a?: VirtualSideOptions;
+  readonly b?: VirtualSideOptions;
+  /** @default {one with a latency of 1 ms} */
+  readonly network?: SimulatedNetworkOptions;
+  /** @default {0} */
+  readonly seed?: number;
+}
+
 /** A messenger, where it is, and what it was told. */
 export interface VirtualSide {
   readonly host: string;
@@ -36,27 +46,21 @@ export interface VirtualSide {
 
 /** The two, on hosts of their own: a's address is the smaller one. What is left at the end fails the test. */
 export class VirtualPair {
-  readonly environment = new VirtualEnvironment();
+  readonly environment: VirtualEnvironment;
   readonly network: SimulatedNetwork;
   readonly a: VirtualSide;
   readonly b: VirtualSide;
 
-  private constructor(a: VirtualSideOptions, b: VirtualSideOptions, network: SimulatedNetworkOptions) {
+  private constructor({ a = {}, b = {}, network = {}, seed = 0 }: VirtualPairOptions) {
+    this.environment = new VirtualEnvironment({ seed });
     this.network = new SimulatedNetwork(this.environment, { latency: [1, 1], ...network });
     this.a = this.#side("10.0.0.1", 1, a);
     this.b = this.#side("10.0.0.2", 2, b);
   }
 
   /** Plays a scenario with two messengers, and ends them. */
-  static async play(
-    options: {
-      readonly a?: VirtualSideOptions;
-      readonly b?: VirtualSideOptions;
-      readonly network?: SimulatedNetworkOptions;
-    },
-    scenario: (pair: VirtualPair) => Promise<void>,
-  ): Promise<void> {
-    const pair = new VirtualPair(options.a ?? {}, options.b ?? {}, options.network ?? {});
+  static async play(options: VirtualPairOptions, scenario: (pair: VirtualPair) => Promise<void>): Promise<void> {
+    const pair = new VirtualPair(options);
     const { a, b, environment, network } = pair;
     for (const [side, { bound = true } = {}] of [[a, options.a], [b, options.b]] as const) {
       if (bound) await pair.finish(side.messenger.bind(`${side.host}:6800`));
