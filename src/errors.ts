@@ -22,6 +22,18 @@ export type NetworkErrorCode =
   | "permission_denied"
   /** The runtime or this adapter cannot do that. */
   | "not_supported"
+  /** The other end's certificate was not signed by an authority that we trust. */
+  | "tls_untrusted"
+  /** The server's certificate is for another name or address. */
+  | "tls_wrong_name"
+  /** The other end's certificate is no longer valid, or not yet. */
+  | "tls_expired"
+  /** The server requires a certificate of its clients, and this one showed none. Both ends say so. */
+  | "tls_client_certificate"
+  /** The other end does not accept our certificate. */
+  | "tls_refused"
+  /** TLS failed otherwise: our certificate or key cannot be read, or the other end speaks no TLS that we do. */
+  | "tls_failed"
   /** A runtime's error that fits none of the others: see `cause`. */
   | "network";
 
@@ -36,6 +48,10 @@ export type ErrorCode =
   | "auth"
   /** A message's contents do not fit its type. */
   | "bad_message"
+  /** The peer has lost the session, or a lossy one broke: what was under way in it may have happened or not. */
+  | "session_reset"
+  /** The peer's handler did not answer a request: see `reason`. */
+  | "request_failed"
   /** A Ceph daemon refused or failed a command: see `status`. */
   | "command"
   /** Ceph knows no object or pool of that name. */

@@ -84,6 +84,13 @@ export class Encoder {
     return this;
   }
 
+  /** A structure with its version and length before it, which older decoders may skip. Ceph's `ENCODE_START`, `ENCODE_FINISH`. */
+  struct(version: number, compat: number, write: (body: Encoder) => void): this {
+    const body = new Encoder();
+    write(body);
+    return this.u8(version).u8(compat).bytes(body.finish());
+  }
+
   /** Where the next `size` bytes go. It has to be asked before `#bytes` is looked at, which may be another array afterwards. */
   #grow(size: number): number {
     const at = this.#length, length = at + size;

@@ -34,6 +34,7 @@ export * from "./rados_client.ts";
 export * from "./rados_error.ts";
 export type { RadosOptions } from "./rados_options.ts";
 export * from "./rados_pool.ts";
+export type { ObjectData } from "./rados_transfer.ts";
 export * from "./signature.ts";
 export type { TicketBlob } from "./cephx_structures.ts";
 export type { SubscriptionHandler } from "./subscriptions.ts";

@@ -9,34 +9,35 @@ import type { Environment } from "../environment.ts";
 import { MessengerError, NetworkError } from "../errors.ts";
 import type { Message } from "../message.ts";
 import { exponentialBackoff } from "../options.ts";
+import type { EntityAddress } from "../wire/address.ts";
 import { EntityType } from "../wire/constants.ts";
-import type { CommandError } from "./command_error.ts";
-import { bad } from "./decoder.ts";
-import { ENOENT } from "./errno.ts";
 import type { MonClient } from "./mon_client.ts";
 import { MOSDMap } from "./mon_messages.ts";
-import { hashObject, placementSeed } from "./object_hash.ts";
-import { MOSDOpReply, OsdFlag, type OsdReply, requestMessage } from "./osd_messages.ts";
-import { type OsdMap, type OsdPool, parseOsdMap, type PlacementAnswer } from "./osd_map.ts";
+import { hashObject } from "./object_hash.ts";
+import type { ObjectPosition } from "./object_position.ts";
+import type { OsdMap } from "./osd_map.ts";
+import {
+  BackoffOp,
+  HEAD,
+  MOSDBackoff,
+  MOSDOpReply,
+  type OsdBackoff,
+  OsdFlag,
+  type OsdReply,
+  requestMessage,
+} from "./osd_messages.ts";
+import type { OsdFaults } from "./osd_faults.ts";
 import { isWrite, type OsdOperation } from "./osd_operations.ts";
+import { OsdPlacement, type OsdRoute, type OsdTarget } from "./osd_placement.ts";
 import { OsdSession } from "./osd_session.ts";
+import { Pauses } from "./rados_pauses.ts";
 
-/** How long to wait, in ms, for a monitor that knows less than we do. */
-const OLD_ANSWER_PAUSE = 500;
 /** How long to wait before an OSD is dialled that has hung up so many times without an answer: at first not at all, at most 5 s. */
 const dialPause = exponentialBackoff({ initial: 100, max: 5_000 });
-
-/** What a request is about: an object, or a placement group as a whole. */
-export interface OsdTarget {
-  /** The pool's number. */
-  readonly pool: number;
-  /** The object's name; empty for a placement group. */
-  readonly object: string;
-  /** The namespace that the object is in. */
-  readonly namespace: string;
-  /** Which placement group, where it is about one. */
-  readonly seed?: number;
-}
+/** How often an OSD that owes an answer is asked for a sign of life, in ms. */
+const PING_INTERVAL = 5_000;
+/** After how many ms of silence its connection counts as broken. */
+const PING_TIMEOUT = 30_000;
 
 /** How long a request may take, and what gives it up. */
 export interface OsdLimits {
@@ -49,6 +50,7 @@ export interface OsdLimits {
 /** A request that was not answered yet. Ceph's `Objecter::Op`. */
 interface Pending {
   readonly tid: number;
+  /** Who we were when it was made: with `tid` it is what OSDs know the request by. */
   readonly client: number;
   readonly target: OsdTarget;
   readonly hash: number;
@@ -60,17 +62,18 @@ interface Pending {
   attempts: number;
   /** By which session it was sent; nothing if it has to be sent. */
   session: OsdSession | undefined;
-  /** What it was sent by: once that changes it is sent again. */
-  route: string;
+  /** By which route it was sent. */
+  route: OsdRoute | undefined;
   /** What it waits for, in words. */
   waitsFor: string;
 }
 
-/** Which OSD takes the requests for a placement group. */
-interface Primary {
-  readonly epoch: number;
-  readonly osd: number;
-  readonly acting: readonly number[];
+/** What went wrong with an OSD since it has last said something. */
+interface Trouble {
+  /** How often it has hung up. */
+  resets: number;
+  /** Whether we wait before we dial it again. */
+  isPausing: boolean;
 }
 
 /**
@@ -80,33 +83,36 @@ interface Primary {
 export class OsdClient {
   readonly #mon: MonClient;
   readonly #environment: Environment;
+  readonly #pauses: Pauses;
+  readonly #placement: OsdPlacement;
   /** In the order in which they were made: they are sent, and sent again, in that order. */
   readonly #pending = new Map<number, Pending>();
   readonly #sessions = new Map<number, OsdSession>();
-  readonly #primaries = new Map<string, Primary>();
-  readonly #asked = new Set<string>();
-  /** Timers of pauses, with what is to be done at their end. */
-  readonly #pauses = new Map<unknown, () => void>();
-  /** OSDs that have hung up without an answer: how often, and whether we wait before we dial them again. */
-  readonly #failures = new Map<number, { count: number; isPausing: boolean }>();
-  #map: OsdMap | undefined;
-  #refreshing: Promise<OsdMap> | undefined;
-  #newestEpoch = 0;
+  readonly #troubles = new Map<number, Trouble>();
+  readonly #faults: OsdFaults;
   #lastTid = 0;
   #over: MessengerError | undefined;
+  #pingTimer: unknown;
 
   /**
    * Makes a client that has asked for nothing yet.
    *
-   * @param mon Tells where the OSDs are, and carries our connections to them.
+   * @param mon Tells where the OSDs are, and its messenger has our connections to them.
    * @param environment Time.
+   * @param faults What breaks on that messenger.
    */
-  constructor(mon: MonClient, environment: Environment) {
+  constructor(mon: MonClient, environment: Environment, faults: OsdFaults) {
     this.#mon = mon;
+    this.#faults = faults;
     this.#environment = environment;
+    this.#pauses = new Pauses(environment);
+    this.#placement = new OsdPlacement(mon, this.#pauses, {
+      changed: () => this.#placementChanged(),
+      failed: (error) => this.#rejectAll(error),
+    });
     mon.messenger.addDispatcherTail({
       dispatch: (message) => this.#dispatch(message),
-      handleReset: (connection) => this.#wasReset(connection),
+      handleReset: (connection) => this.#wasReset(this.#sessionOf(connection)),
     });
     void mon.closed.then((error) => this.close(error));
   }
@@ -116,9 +122,8 @@ export class OsdClient {
    *
    * @throws {MessengerError} As `MonClient.json()`.
    */
-  async map(): Promise<OsdMap> {
-    const map = this.#map;
-    return map === undefined || map.epoch < this.#newestEpoch ? await this.#refresh() : map;
+  map(): Promise<OsdMap> {
+    return this.#placement.map();
   }
 
   /**
@@ -129,8 +134,8 @@ export class OsdClient {
    * @param what The same in words, for errors: `read "a" in pool "p"`.
    * @param limits When to stop waiting.
    * @returns What became of it, whether it went well or not.
-   * @throws {NetworkError} With code `timed_out`, and what it waited for.
-   * @throws {MessengerError} With code `not_found` if the pool is gone; `closed`, and what `MonClient.json()` throws.
+   * @throws {NetworkError} With code `timed_out`, and what it waited for; its `cause` is what broke last, if something did.
+   * @throws {MessengerError} With code `not_found` if the pool is gone; `closed`; and what `MonClient.json()` throws.
    */
   async execute(
     target: OsdTarget,
@@ -141,13 +146,12 @@ export class OsdClient {
     signal?.throwIfAborted();
     if (this.#over !== undefined) throw this.#over;
     const { promise, resolve, reject } = Promise.withResolvers<OsdReply>();
-    const tid = ++this.#lastTid, hash = target.seed ?? hashObject(target.object, target.namespace);
     const flags = operations.some(isWrite) ? OsdFlag.WRITE | OsdFlag.FULL_TRY : OsdFlag.READ;
     const pending: Pending = {
-      tid,
+      tid: ++this.#lastTid,
       client: this.#mon.globalId,
       target,
-      hash,
+      hash: target.seed ?? hashObject(target.object, target.namespace),
       operations,
       flags: flags | OsdFlag.ONDISK | OsdFlag.KNOWN_REDIR | (target.seed === undefined ? 0 : OsdFlag.PGOP),
       mtime: this.#environment.now(),
@@ -155,22 +159,24 @@ export class OsdClient {
       reject,
       attempts: 0,
       session: undefined,
-      route: "",
+      route: undefined,
       waitsFor: "",
     };
     const aborted = () => reject(signal!.reason);
     signal?.addEventListener("abort", aborted);
-    const timer = timeout === 0 ? undefined : this.#environment.setTimer(() => {
-      reject(new NetworkError("timed_out", `Cannot ${what} within ${timeout} ms: it waits for ${pending.waitsFor}`));
-    }, timeout);
-    this.#pending.set(tid, pending);
+    const timer = timeout === 0
+      ? undefined
+      : this.#environment.setTimer(() => reject(this.#timedOut(what, timeout, pending)), timeout);
+    this.#pending.set(pending.tid, pending);
     this.#send(pending);
+    this.#planPing();
     try {
       return await promise;
     } finally {
-      this.#pending.delete(tid);
+      this.#pending.delete(pending.tid);
       this.#environment.clearTimer(timer);
       signal?.removeEventListener("abort", aborted);
+      if (this.#pending.size === 0) this.#stopPing();
     }
   }
 
@@ -181,171 +187,119 @@ export class OsdClient {
     this.#rejectAll(this.#over);
     for (const session of this.#sessions.values()) session.connection.markDown();
     this.#sessions.clear();
-    for (const [timer, resume] of this.#pauses) {
-      this.#environment.clearTimer(timer);
-      resume();
-    }
+    this.#stopPing();
+    this.#pauses.end();
   }
 
   #dispatch(message: Message): boolean {
-    if (MOSDMap.matches(message)) {
-      // OSDs send it when we go by an older one.
-      this.#heardOf(MOSDMap.read(message).newest);
-      return true;
-    }
-    if (!MOSDOpReply.matches(message)) return false;
-    const pending = this.#pending.get(message.tid), session = pending?.session;
-    // An answer to an earlier attempt may follow that to the last one.
-    if (session === undefined || session.connection !== message.connection) return true;
+    const session = this.#sessionOf(message.connection);
+    if (session === undefined) return false;
     session.hasAnswered = true;
+    session.lastHeard = this.#environment.now();
     try {
-      pending!.resolve(MOSDOpReply.read(message));
+      if (MOSDOpReply.matches(message)) this.#takeReply(session, message);
+      else if (MOSDBackoff.matches(message)) this.#takeBackoff(session, MOSDBackoff.read(message));
+      // OSDs send it when we go by an older one.
+      else if (MOSDMap.matches(message)) this.#placement.heardOf(MOSDMap.read(message).newest);
+      else return false;
     } catch (error) {
-      pending!.reject(error);
+      if (!(error instanceof MessengerError)) throw error;
+      // An OSD that talks nonsense is not to be asked again at once.
+      session.hasAnswered = false;
+      this.#wasReset(session);
     }
-    this.#pending.delete(message.tid);
     return true;
   }
 
-  /** There is a newer map. Only what is under way, or comes, needs to know it. */
-  #heardOf(epoch: number): void {
-    if (epoch <= this.#newestEpoch) return;
-    this.#newestEpoch = epoch;
-    if (this.#pending.size > 0) this.#refreshForPending();
+  #takeReply(session: OsdSession, message: Message): void {
+    const pending = this.#pending.get(message.tid);
+    // What was sent twice is answered twice.
+    if (pending === undefined || pending.session !== session) return;
+    const reply = MOSDOpReply.read(message);
+    this.#pending.delete(message.tid);
+    if (!reply.isRedirect) return pending.resolve(reply);
+    pending.reject(new MessengerError("incompatible", `Pool ${pending.target.pool} lies behind another, a cache`));
   }
 
-  #refreshForPending(): void {
-    if (this.#refreshing === undefined) this.#refresh().catch((error) => this.#askFailed(error));
-  }
-
-  #refresh(): Promise<OsdMap> {
-    return this.#refreshing ??= this.#fetch().finally(() => this.#refreshing = undefined);
-  }
-
-  async #fetch(): Promise<OsdMap> {
-    for (;;) {
-      const map = parseOsdMap(await this.#mon.json({ prefix: "osd dump" }));
-      if (this.#map === undefined) this.#subscribe(map.epoch + 1);
-      if (map.epoch >= this.#newestEpoch) {
-        this.#refreshing = undefined;
-        this.#take(map);
-        return map;
-      }
-      await this.#pause(OLD_ANSWER_PAUSE);
+  #takeBackoff(session: OsdSession, backoff: OsdBackoff): void {
+    session.takeBackoff(backoff);
+    if (backoff.op !== BackoffOp.BLOCK) return this.#sendAll();
+    // The OSD has dropped what we had sent it about these.
+    for (const pending of this.#pending.values()) {
+      const { route } = pending;
+      if (pending.session !== session || route === undefined) continue;
+      if (session.isHeldBack(route.group, positionOf(pending))) this.#holdBack(pending, route);
     }
   }
 
-  #subscribe(start: number): void {
-    this.#mon.subscribe("osdmap", (message) => this.#heardOf(MOSDMap.read(message).newest), { start });
+  #holdBack(pending: Pending, { pgid, osd }: OsdRoute): void {
+    pending.session = undefined;
+    pending.waitsFor = `osd.${osd} to serve placement group ${pgid}`;
   }
 
-  #take(map: OsdMap): void {
-    this.#map = map;
-    this.#newestEpoch = map.epoch;
-    for (const [osd, session] of this.#sessions) {
-      if (map.osds.get(osd)?.key !== session.address.key) this.#drop(session);
+  #placementChanged(): void {
+    for (const session of this.#sessions.values()) {
+      const address = this.#placement.addressOf(session.osd);
+      if (address?.key !== session.address.key) this.#drop(session);
     }
     this.#sendAll();
   }
 
-  /** Sends everything that can be sent and was not yet, or not by this way. */
+  /** Sends everything that can be sent and was not yet, or by a way that is no longer right. */
   #sendAll(): void {
     for (const pending of this.#pending.values()) this.#send(pending);
   }
 
   #send(pending: Pending): void {
-    const map = this.#map, { target } = pending;
-    if (map === undefined || map.epoch < this.#newestEpoch) {
-      pending.waitsFor = "the map of the OSDs";
-      return this.#refreshForPending();
+    try {
+      const route = this.#placement.find(pending.target, pending.hash);
+      if ("waitsFor" in route) pending.waitsFor = route.waitsFor;
+      else if (pending.session === undefined || pending.route?.fence !== route.fence) this.#sendBy(route, pending);
+    } catch (error) {
+      pending.reject(error);
+      this.#pending.delete(pending.tid);
     }
-    const pool = map.pools.get(target.pool);
-    if (pool === undefined) {
-      return pending.reject(new MessengerError("not_found", `Pool ${target.pool} does not exist any more`));
-    }
-    const seed = target.seed ?? placementSeed(pending.hash, pool.pgNum), pgid = `${pool.id}.${seed.toString(16)}`;
-    const primary = this.#primaries.get(pgid);
-    if (primary === undefined || primary.epoch < map.epoch) {
-      pending.waitsFor = `the place of placement group ${pgid}`;
-      return this.#ask(pool, seed, pgid, pending);
-    }
-    const { osd, acting } = primary, address = map.osds.get(osd);
-    if (!map.osds.has(osd)) {
-      pending.waitsFor = `an OSD for placement group ${pgid}`;
-      return;
-    }
-    if (address === undefined) {
-      return pending.reject(new MessengerError("incompatible", `osd.${osd} does not speak msgr v1`));
-    }
-    const route = [pgid, osd, address, acting.join(), pool.fence].join(" ");
+  }
+
+  #sendBy(route: OsdRoute, pending: Pending): void {
+    const { osd, address, group, epoch } = route, { tid, client, hash, mtime, operations, target } = pending;
     pending.waitsFor = `an answer of osd.${osd} at ${address}`;
-    if (pending.session !== undefined && pending.route === route) return;
-    if (this.#failures.get(osd)?.isPausing) return;
-    let session = this.#sessions.get(osd);
-    if (session === undefined) {
-      session = new OsdSession(osd, this.#mon.messenger.connectTo(address, { type: EntityType.OSD }));
-      this.#sessions.set(osd, session);
-    }
+    pending.session = undefined;
+    if (this.#troubles.get(osd)?.isPausing) return;
+    const session = this.#sessions.get(osd) ?? this.#open(osd, address);
+    if (session.isHeldBack(group, positionOf(pending))) return this.#holdBack(pending, route);
     pending.session = session;
     pending.route = route;
-    const shard = pool.isErasureCoded ? acting.indexOf(osd) : -1, attempt = pending.attempts++;
-    session.connection.send(requestMessage({
-      group: { pool: pool.id, seed, shard },
-      hash: pending.hash,
-      epoch: map.epoch,
-      flags: attempt === 0 ? pending.flags : pending.flags | OsdFlag.RETRY,
-      id: { client: pending.client, tid: pending.tid },
-      mtime: pending.mtime,
-      object: target.object,
-      namespace: target.namespace,
-      operations: pending.operations,
-      attempt,
-    }, pending.tid));
+    const attempt = pending.attempts++, flags = attempt === 0 ? pending.flags : pending.flags | OsdFlag.RETRY;
+    const { object, namespace } = target, id = { client, tid };
+    const request = { group, hash, epoch, flags, id, mtime, object, namespace, operations, attempt };
+    session.connection.send(requestMessage(request, tid));
   }
 
-  /** Asks the monitors for the place of a placement group, unless they were asked already. */
-  #ask(pool: OsdPool, seed: number, pgid: string, { target }: Pending): void {
-    if (this.#asked.has(pgid)) return;
-    this.#asked.add(pgid);
-    void this.#locate(pool, seed, pgid, target).catch((error) => this.#askFailed(error)).finally(() => {
-      this.#asked.delete(pgid);
-      this.#sendAll();
-    });
+  #open(osd: number, address: EntityAddress): OsdSession {
+    const connection = this.#mon.messenger.connectTo(address, { type: EntityType.OSD });
+    const session = new OsdSession(osd, connection, this.#environment.now());
+    this.#sessions.set(osd, session);
+    return session;
   }
 
-  async #locate(pool: OsdPool, seed: number, pgid: string, target: OsdTarget): Promise<void> {
-    if (!pool.isHashKnown) throw new MessengerError("incompatible", `Pool "${pool.name}" places objects in an old way`);
-    const object = target.seed === undefined ? target.object : nameIn(seed, pool.pgNum);
-    const place = { prefix: "osd map", pool: pool.name, object, nspace: target.namespace };
-    const answer = await this.#mon.json<PlacementAnswer>(place);
-    if (answer.epoch < this.#newestEpoch) return await this.#pause(OLD_ANSWER_PAUSE);
-    if (answer.pgid === pgid) {
-      this.#primaries.set(pgid, { epoch: answer.epoch, osd: answer.acting_primary, acting: answer.acting });
-    } else if (answer.epoch === this.#map!.epoch) {
-      throw bad("placement group", answer.pgid, pgid);
+  #sessionOf(connection: Connection): OsdSession | undefined {
+    for (const session of this.#sessions.values()) {
+      if (session.connection === connection) return session;
     }
-    this.#heardOf(answer.epoch);
+    return undefined;
   }
 
-  /** The monitors did not say what we have to know for requests that wait. */
-  async #askFailed(error: unknown): Promise<void> {
-    const { code, status } = error as CommandError;
-    // The pool was removed in this moment: we shall be told.
-    if (code === "command" && status === -ENOENT) return await this.#pause(OLD_ANSWER_PAUSE);
-    if ((code as string) === "timed_out") return this.#sendAll();
-    this.#rejectAll(error);
-  }
-
-  #wasReset(connection: Connection): void {
-    const session = [...this.#sessions.values()].find((session) => session.connection === connection);
+  /** A connection broke: begins anew, and the longer the more often that happened without an answer in between. */
+  #wasReset(session: OsdSession | undefined): void {
     if (session === undefined) return;
     this.#drop(session);
-    const { osd } = session, count = session.hasAnswered ? 0 : this.#failures.get(osd)?.count ?? 0;
-    const failure = { count: count + 1, isPausing: count > 0 };
-    this.#failures.set(osd, failure);
-    if (count === 0) return this.#sendAll();
-    void this.#pause(dialPause(count, 0)).then(() => {
-      failure.isPausing = false;
+    const { osd, hasAnswered } = session, earlier = hasAnswered ? 0 : this.#troubles.get(osd)?.resets ?? 0;
+    const trouble: Trouble = { resets: earlier + 1, isPausing: earlier > 0 };
+    this.#troubles.set(osd, trouble);
+    if (!trouble.isPausing) return this.#sendAll();
+    void this.#pauses.take(dialPause(earlier, 0)).then(() => {
+      trouble.isPausing = false;
       this.#sendAll();
     });
   }
@@ -359,24 +313,38 @@ export class OsdClient {
     }
   }
 
+  /** A connection may be dead without anybody having said so: OSDs that owe an answer are asked for signs of life. */
+  #planPing(): void {
+    this.#pingTimer ??= this.#environment.setTimer(() => {
+      this.#pingTimer = undefined;
+      for (const session of new Set([...this.#pending.values()].map(({ session }) => session))) {
+        if (session === undefined) continue;
+        if (session.silence(this.#environment.now()) > PING_TIMEOUT) this.#wasReset(session);
+        else session.connection.sendKeepalive();
+      }
+      if (this.#pending.size > 0) this.#planPing();
+    }, PING_INTERVAL);
+  }
+
+  #stopPing(): void {
+    this.#environment.clearTimer(this.#pingTimer);
+    this.#pingTimer = undefined;
+  }
+
+  #timedOut(what: string, timeout: number, { waitsFor, route }: Pending): NetworkError {
+    const cause = this.#faults.last(route?.address);
+    const text = `Cannot ${what} within ${timeout} ms: it waits for ${waitsFor}`;
+    return new NetworkError("timed_out", cause === undefined ? text : `${text}; ${cause.message}`, cause && { cause });
+  }
+
   #rejectAll(error: unknown): void {
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
   }
-
-  async #pause(ms: number): Promise<void> {
-    if (this.#over !== undefined) return;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = this.#environment.setTimer(resolve, ms);
-    this.#pauses.set(timer, resolve);
-    await promise;
-    this.#pauses.delete(timer);
-  }
 }
 
-/** A name that belongs to a placement group. */
-function nameIn(seed: number, pgNum: number): string {
-  for (let i = 0;; i++) {
-    if (placementSeed(hashObject(String(i)), pgNum) === seed) return String(i);
-  }
+/** Where the object of a request stands among all objects. */
+function positionOf({ target, hash }: Pending): ObjectPosition {
+  const { pool, object: name, namespace } = target;
+  return { key: "", name, snapshot: HEAD, hash, isMax: false, namespace, pool: BigInt(pool) };
 }

@@ -5,16 +5,18 @@
  */
 
 import type { Message } from "../message.ts";
+import { EntityType } from "../wire/constants.ts";
 import { Decoder } from "./decoder.ts";
 import { Encoder } from "./encoder.ts";
 import { CEPH_FEATURES } from "./features.ts";
 import { CephMessageType } from "./message_types.ts";
+import { decodePosition, encodePosition, type ObjectPosition } from "./object_position.ts";
 import { type OsdOperation, PARAMETERS_SIZE } from "./osd_operations.ts";
 
 /** Bytes of an operation in a message's front. `ceph_osd_op`. */
 const OPERATION_SIZE = 38;
 /** The object itself rather than a snapshot of it. `CEPH_NOSNAP`. */
-const HEAD = 0xfffffffffffffffen;
+export const HEAD = 0xfffffffffffffffen;
 const TRACE_SIZE = 24;
 
 /** How a request wants to be treated. `CEPH_OSD_FLAG_*`. */
@@ -85,7 +87,7 @@ export const MOSDOp: CephMessageType<OsdRequest> = new CephMessageType<OsdReques
     const { group, hash, epoch, flags, id, mtime, object, namespace, operations, attempt } = request;
     const front = encodeGroup(new Encoder(), group).u32(hash).u32(epoch).u32(flags);
     encodeId(front, id).raw(new Uint8Array(TRACE_SIZE)).u32(0).time(mtime);
-    front.raw(struct(6, 3, (e) => e.u64(group.pool).u32(-1).string("").string(namespace).u64(-1))).string(object);
+    front.struct(6, 3, (e) => e.u64(group.pool).u32(-1).string("").string(namespace).u64(-1)).string(object);
     front.u16(operations.length);
     for (const { code, parameters, input } of operations) {
       front.u16(code).u32(0).raw(parameters).u32(input?.length ?? 0);
@@ -167,6 +169,52 @@ export const MOSDOpReply: CephMessageType<OsdReply> = new CephMessageType<OsdRep
   },
 });
 
+/** What is asked or said about a range of objects that an OSD does not serve for now. `CEPH_OSD_BACKOFF_OP_*`. */
+export const BackoffOp = {
+  /** The OSD: send nothing about these. */
+  BLOCK: 1,
+  /** The client: so be it. */
+  ACK_BLOCK: 2,
+  /** The OSD: go on. */
+  UNBLOCK: 3,
+} as const;
+
+/** A range of objects that an OSD does not serve for now, because their placement group is on the move. */
+export interface OsdBackoff {
+  /** The placement group that they belong to. */
+  readonly group: PlacementGroup;
+  /** The epoch of the sender's map. */
+  readonly epoch: number;
+  /** One of {@linkcode BackoffOp}. */
+  readonly op: number;
+  /** The range's number. */
+  readonly id: number;
+  /** Its first object. */
+  readonly begin: ObjectPosition;
+  /** The first object behind it. */
+  readonly end: ObjectPosition;
+}
+
+/** Has a client hold requests back for some time. */
+export const MOSDBackoff: CephMessageType<OsdBackoff> = new CephMessageType<OsdBackoff>(61, {
+  version: 1,
+  encode: ({ group, epoch, op, id, begin, end }) => {
+    const front = encodeGroup(new Encoder(), group).u32(epoch).u8(op).u64(id);
+    return { front: encodePosition(encodePosition(front, begin), end).finish() };
+  },
+  decode: (message) => {
+    const decoder = new Decoder(message.front);
+    return {
+      group: decodeGroup(decoder),
+      epoch: decoder.u32(),
+      op: decoder.u8(),
+      id: decoder.u64(),
+      begin: decodePosition(decoder),
+      end: decodePosition(decoder),
+    };
+  },
+});
+
 /** Makes a request's message: its priority and alignment are those of Ceph's own client. */
 export function requestMessage(request: OsdRequest, tid: number): Message {
   const offset = request.operations.find(({ input }) => input !== undefined)?.parameters;
@@ -174,15 +222,8 @@ export function requestMessage(request: OsdRequest, tid: number): Message {
   return MOSDOp.message(request, { tid, priority: 63, dataOffset });
 }
 
-/** A structure with its version and length before it. Ceph's `ENCODE_START`, `ENCODE_FINISH`. */
-function struct(version: number, compat: number, write: (body: Encoder) => void): Uint8Array {
-  const body = new Encoder();
-  write(body);
-  return new Encoder().u8(version).u8(compat).bytes(body.finish()).finish();
-}
-
 function encodeGroup(encoder: Encoder, { pool, seed, shard }: PlacementGroup): Encoder {
-  return encoder.raw(struct(1, 1, (e) => e.u8(1).u64(pool).u32(seed).u32(-1).u8(shard)));
+  return encoder.struct(1, 1, (e) => e.u8(1).u64(pool).u32(seed).u32(-1).u8(shard));
 }
 
 function decodeGroup(decoder: Decoder): PlacementGroup {
@@ -194,13 +235,11 @@ function decodeGroup(decoder: Decoder): PlacementGroup {
   });
 }
 
-const CLIENT = 8;
-
 function encodeId(encoder: Encoder, id: RequestId | undefined): Encoder {
-  return encoder.raw(struct(2, 2, (e) => {
+  return encoder.struct(2, 2, (e) => {
     if (id === undefined) e.u8(0).u64(0).u64(0).u32(0);
-    else e.u8(CLIENT).u64(id.client).u64(id.tid).u32(0);
-  }));
+    else e.u8(EntityType.CLIENT).u64(id.client).u64(id.tid).u32(0);
+  });
 }
 
 function decodeId(decoder: Decoder): RequestId | undefined {

@@ -6,6 +6,7 @@
 
 import { Decoder } from "./decoder.ts";
 import { Encoder } from "./encoder.ts";
+import { decodePosition, encodePosition, type ObjectPosition } from "./object_position.ts";
 
 /** Kinds of operations: those of 0x1000 read, those of 0x2000 write. `CEPH_OSD_OP_*`. */
 export const OsdOperationCode = {
@@ -87,4 +88,57 @@ export function decodeStat(output: Uint8Array): { size: number; mtime: number } 
 /** The range of an operation; behind it what only CephFS uses. */
 function extent(offset: number, length: number): Uint8Array {
   return new Encoder().u64(offset).u64(length).u64(0).u32(0).finish();
+}
+
+/** Sets keys to values; other keys stay as they are. */
+export function setKeys(entries: Iterable<readonly [string, Uint8Array]>): OsdOperation {
+  const input = new Encoder();
+  input.list(sorted(entries), ([key, value]) => input.string(key).bytes(value));
+  return { code: OsdOperationCode.OMAPSETVALS, parameters: NONE, input: input.finish() };
+}
+
+/** Removes keys. */
+export function removeKeys(keys: Iterable<string>): OsdOperation {
+  const input = new Encoder();
+  input.list(sorted([...keys].map((key) => [key] as const)), ([key]) => input.string(key));
+  return { code: OsdOperationCode.OMAPRMKEYS, parameters: NONE, input: input.finish() };
+}
+
+/** Reads at most `most` keys behind `after` that begin with `prefix`: see {@linkcode decodeKeys}. */
+export function getKeys(after: string, most: number, prefix: string): OsdOperation {
+  const input = new Encoder().string(after).u64(most).string(prefix).finish();
+  return { code: OsdOperationCode.OMAPGETVALS, parameters: NONE, input };
+}
+
+/** The keys and values that {@linkcode getKeys} gave, and whether there are more. The values are copies. */
+export function decodeKeys(output: Uint8Array): { entries: Map<string, Uint8Array>; hasMore: boolean } {
+  const decoder = new Decoder(output);
+  const entries = decoder.map(() => decoder.string(), () => Uint8Array.from(decoder.bytes()), 8);
+  return { entries, hasMore: decoder.bool() };
+}
+
+/** Lists at most `most` objects of a placement group from a position on: see {@linkcode decodeList}. */
+export function list(from: ObjectPosition, most: number): OsdOperation {
+  const parameters = new Encoder().u64(most).u32(0).u64(0).u64(0).finish();
+  return { code: OsdOperationCode.PGNLS, parameters, input: encodePosition(new Encoder(), from).finish() };
+}
+
+/** The names that {@linkcode list} gave, and where to go on. Ceph's `pg_nls_response_t`. */
+export function decodeList(output: Uint8Array): { names: string[]; next: ObjectPosition } {
+  const decoder = new Decoder(output);
+  return decoder.struct("list of objects", 1, () => {
+    const next = decodePosition(decoder);
+    const names = decoder.list(() => {
+      decoder.string();
+      const name = decoder.string();
+      decoder.string();
+      return name;
+    }, 12);
+    return { names, next };
+  });
+}
+
+/** In the order of a std::map, which OSDs insist on. */
+function sorted<T extends readonly [string, ...unknown[]]>(entries: Iterable<T>): T[] {
+  return [...entries].sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0);
 }

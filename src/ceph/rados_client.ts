@@ -8,6 +8,7 @@ import { systemEnvironment } from "../environment.ts";
 import { MessengerError } from "../errors.ts";
 import { MonClient, type MonClientOptions } from "./mon_client.ts";
 import { OsdClient } from "./osd_client.ts";
+import { OsdFaults } from "./osd_faults.ts";
 import { type RadosOptions, type ResolvedRadosOptions, resolveRadosOptions } from "./rados_options.ts";
 import { RadosPool } from "./rados_pool.ts";
 
@@ -45,8 +46,16 @@ export class RadosClient implements AsyncDisposable {
    * @throws {MessengerError} As {@linkcode MonClient.connect}; and with code `invalid` for an option out of its range.
    */
   static async connect(options: MonClientOptions & RadosOptions): Promise<RadosClient> {
-    const resolved = resolveRadosOptions(options), mon = await MonClient.connect(options);
-    return new RadosClient(mon, new OsdClient(mon, options.environment ?? systemEnvironment), resolved);
+    const resolved = resolveRadosOptions(options), { environment = systemEnvironment, log = () => {} } = options;
+    const faults = new OsdFaults();
+    const mon = await MonClient.connect({
+      ...options,
+      log: (event) => {
+        log(event);
+        faults.watch(event);
+      },
+    });
+    return new RadosClient(mon, new OsdClient(mon, environment, faults), resolved);
   }
 
   /**
@@ -67,7 +76,7 @@ export class RadosClient implements AsyncDisposable {
   async pool(name: string): Promise<RadosPool> {
     const { pools } = await this.#osds.map(), pool = [...pools.values()].find((pool) => pool.name === name);
     if (pool === undefined) throw new MessengerError("not_found", `There is no pool "${name}"`);
-    return new RadosPool(pool.id, name, this.#osds, this.#options);
+    return new RadosPool(pool, this.#osds, this.#options);
   }
 
   /** Ends all sessions. What was not answered rejects with code `closed`. */
