@@ -36,6 +36,10 @@ export { type BindOptions, type ConnectToOptions, Messenger } from "./src/messen
 export type * from "./src/net/network.ts";
 export { type Backoff, exponentialBackoff, type LogEvent, type MessengerOptions } from "./src/options.ts";
 export * from "./src/policy.ts";
+export { RequestError } from "./src/request_error.ts";
+export type { RequestHandler, RequestHandlerOptions } from "./src/request_handlers.ts";
+export { RequestMessage, RequestType } from "./src/request_type.ts";
+export type { RequestOptions } from "./src/requests.ts";
 export type { PipeState } from "./src/session.ts";
 export type { MessengerStats } from "./src/stats.ts";
 export { Throttle } from "./src/throttle.ts";

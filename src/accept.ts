@@ -220,7 +220,7 @@ class AcceptHandshake {
       const acked = await readSeq(this.#link.source);
       if (pipe.link !== this.#link) return;
       session.out.discardRequeuedUpTo(acked);
-      session.drained();
+      session.acknowledged();
     }
     host.counters.replayed += session.out.requeueSent();
   }

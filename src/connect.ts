@@ -197,7 +197,7 @@ class ConnectHandshake {
       const acked = await readSeq(this.#link.source);
       if (this.#isSuperseded()) return;
       session.out.discardRequeuedUpTo(acked);
-      session.drained();
+      session.acknowledged();
       await sendAll(this.#link.sink, [encodeSeq(session.inSeq)]);
       if (this.#isSuperseded()) return;
     }

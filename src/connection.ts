@@ -5,6 +5,10 @@
  */
 
 import type { Message } from "./message.ts";
+import { MessengerError } from "./errors.ts";
+import { IncomingMessages, OutgoingMessages } from "./message_streams.ts";
+import type { RequestMessage } from "./request_type.ts";
+import { type RequestOptions, Requests } from "./requests.ts";
 import type { PipeState, Session } from "./session.ts";
 import type { EntityAddress } from "./wire/address.ts";
 
@@ -99,6 +103,128 @@ export class Connection {
    */
   get ready(): Promise<void> {
     return this.#session.ready;
+  }
+
+  /**
+   * Waits until the peer's messenger has all messages that are queued now, whatever is sent after them. Where the session is lossy nobody says so,
+   * and it waits until they have been handed to the network.
+   *
+   * The promise rejects with the signal's reason, and with a {@linkcode MessengerError} whose code is
+   * - `session_reset`: the session was lost, by the peer or because it was lossy and broke, and some of the messages with it, perhaps;
+   * - `closed`: it was ended on this side.
+   *
+   * @param options `signal` gives up waiting; the messages are sent all the same.
+   *
+   * @example
+   * ```ts
+   * import { type Connection, Message } from "@msgr/pipe";
+   *
+   * export async function save(connection: Connection, records: Iterable<Uint8Array>): Promise<void> {
+   *   for (const data of records) connection.send(new Message(0x8001, { data }));
+   *   await connection.flush({ signal: AbortSignal.timeout(5000) });
+   * }
+   * ```
+   */
+  flush(options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
+    return this.#session.flush(options.signal);
+  }
+
+  /**
+   * Sends a request, and waits for its reply. The request is given a `tid` that its reply repeats; a reply goes to who waits for it and not to the
+   * dispatchers, ahead of messages that wait there. The request is sent again after a reconnect as every message is, and is answered once.
+   *
+   * The promise rejects with the signal's reason, and with a {@linkcode MessengerError} whose code is
+   * - `request_failed`: the peer's handler threw, and a `RequestError` says why;
+   * - `timed_out`: no reply came in time. One that comes later is dropped and counted, in `stats().late_replies`;
+   * - `session_reset`: the session was lost, by the peer or because it was lossy and broke. The request may have been carried out;
+   * - `closed`: the session was ended on this side;
+   * - `bad_message`: the reply's contents do not fit its type;
+   * - `invalid`: the message is longer than the messenger's limits, or the time-out out of its range.
+   *
+   * A peer that has no handler for the type stays silent.
+   *
+   * @param message What is asked: made by a `RequestType`.
+   * @param options When to give up.
+   * @returns The contents of the reply.
+   *
+   * @example
+   * ```ts
+   * import { type Connection, jsonCodec, MessageType, RequestType, textCodec } from "@msgr/pipe";
+   *
+   * const Load = new RequestType(new MessageType(0x8001, textCodec), new MessageType(0x8002, jsonCodec<{ load: number }>()));
+   *
+   * export async function loadOf(connection: Connection, host: string): Promise<number> {
+   *   const { load } = await connection.request(Load.message(host), { timeout: 2000 });
+   *   return load;
+   * }
+   * ```
+   */
+  request<Reply>(message: RequestMessage<Reply>, options: RequestOptions = {}): Promise<Reply> {
+    const session = this.#session, { carrier } = session;
+    if (carrier === undefined) {
+      return Promise.reject(
+        new MessengerError("closed", `Cannot request: the session with ${this.peerAddress} is over`),
+      );
+    }
+    session.requests ??= new Requests(carrier.host.options.environment, carrier.host.counters);
+    return session.requests.send(carrier, message, options);
+  }
+
+  /**
+   * The messages that arrive on this connection and are no replies. While somebody has this stream they do not go to the dispatchers; those that have
+   * arrived and were not dispatched yet come first.
+   *
+   * What is not read yet keeps its share of the throttles, and the message that was read last does until the next is asked for: a slow reader slows
+   * its peer, and nothing is dropped. So read the stream to its end, or cancel it. Cancelling, which is what leaving a `for await` does, hands
+   * all messages back to the dispatchers that were not read; the next use of `readable` is another stream.
+   *
+   * It ends when the session does, behind the last message that arrived. It fails with a {@linkcode MessengerError} with code `session_reset` if the
+   * peer has lost the session, or a lossy one broke; messages that were not read are then dropped, as those are that wait for dispatchers.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Message, Messenger } from "@msgr/pipe";
+   *
+   * await using messenger = new Messenger();
+   * const { loopback } = messenger, { readable } = loopback;
+   * for (let tid = 1; tid <= 3; tid++) loopback.send(new Message(0x8001, { tid }));
+   * const tids: number[] = [];
+   * for await (const message of readable) if (tids.push(message.tid) === 3) break;
+   * assertEquals(tids, [1, 2, 3]);
+   * ```
+   */
+  get readable(): ReadableStream<Message> {
+    const incoming = this.#session.incoming ?? new IncomingMessages(this.#session);
+    if (!this.isClosed) this.#session.incoming = incoming;
+    return incoming.stream;
+  }
+
+  /**
+   * A stream that sends what is written to it. It waits while the connection is not {@linkcode ready}.
+   *
+   * Closing it waits as {@linkcode flush} does, and does not close the connection: the next use of `writable` is another stream. Aborting it drops
+   * what waits in the stream; what the connection has taken is sent. It fails with a {@linkcode MessengerError} with code `session_reset`
+   * or `closed` when the session is lost or over.
+   *
+   * {@linkcode send} is several times as fast where messages are small.
+   *
+   * @example Sending a file
+   * ```ts
+   * import { type Connection, Message } from "@msgr/pipe";
+   *
+   * export async function sendAll(connection: Connection, file: ReadableStream<Uint8Array>): Promise<void> {
+   *   const messages = new TransformStream<Uint8Array, Message>({
+   *     transform: (data, controller) => controller.enqueue(new Message(0x8001, { data })),
+   *   });
+   *   await file.pipeThrough(messages).pipeTo(connection.writable); // The peer has all of it.
+   * }
+   * ```
+   */
+  get writable(): WritableStream<Message> {
+    const outgoing = this.#session.outgoing ?? new OutgoingMessages(this.#session);
+    if (!this.isClosed) this.#session.outgoing = outgoing;
+    return outgoing.stream;
   }
 
   /**

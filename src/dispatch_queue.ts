@@ -133,7 +133,12 @@ export class DispatchQueue {
 
   /** Drops the messages of a session that have not been dispatched. Ceph's `discard_queue`. */
   discard(id: number): void {
-    for (const item of this.#queue.removeByClass(id)) releaseThrottles(item as Message);
+    for (const message of this.withdraw(id)) releaseThrottles(message);
+  }
+
+  /** Takes back the messages of a session that have not been dispatched. */
+  withdraw(id: number): Message[] {
+    return this.#queue.removeByClass(id) as Message[];
   }
 
   /** Forgets a session that gets no more messages, once those that wait have been dispatched. */

@@ -13,14 +13,15 @@ import type { PipeState, Session, SessionCarrier } from "./session.ts";
  * `local_connection` and `local_delivery`.
  */
 export class Loopback implements SessionCarrier {
-  readonly #host: PipeHost;
+  readonly host: PipeHost;
   /** The session that it carries. */
   readonly session: Session;
   state: PipeState = "open";
+  readonly isLossy = false;
 
   /** @param host The messenger. */
   constructor(host: PipeHost) {
-    this.#host = host;
+    this.host = host;
     this.session = host.newSession();
     this.restart();
   }
@@ -29,7 +30,7 @@ export class Loopback implements SessionCarrier {
   restart(): void {
     this.state = "open";
     this.session.carrier = this;
-    this.session.peerType = this.#host.name.type;
+    this.session.peerType = this.host.name.type;
   }
 
   /** Ends the session, at the messenger's shutdown. */
@@ -39,17 +40,17 @@ export class Loopback implements SessionCarrier {
   }
 
   enqueue(message: Message): boolean {
-    const { dispatchQueue, options, name, address } = this.#host;
+    const { dispatchQueue, options, name, address } = this.host;
     if (this.state === "closed") return false;
     this.session.peerAddress = address;
     const priority = message.priority || options.defaultSendPriority;
     const received = deliverLocally(message, this.session.connection, name, options.environment.now());
-    dispatchQueue.deliver(received, this.session.id, priority);
+    if (!this.session.take(received)) dispatchQueue.deliver(received, this.session.id, priority);
     return true;
   }
 
   sendKeepalive(): void {
-    this.session.lastKeepalive = this.session.lastKeepaliveAck = this.#host.options.environment.now();
+    this.session.lastKeepalive = this.session.lastKeepaliveAck = this.host.options.environment.now();
   }
 
   /** One cannot lose the connection to oneself. */

@@ -44,6 +44,7 @@ let receive: (
 let markReceived: (message: Message, connection: Connection, source: EntityName, receivedAt: number) => Message;
 let hold: (message: Message, lease: Lease) => void;
 let letGo: (message: Message) => void;
+let keep: (message: Message) => Lease | undefined;
 
 /** What takes back a received message's share of the throttles: one for all messages of a connection. */
 export interface Lease {
@@ -200,6 +201,11 @@ export class Message {
       message.#lease = undefined;
       lease.release(message.byteLength);
     };
+    keep = (message) => {
+      const lease = message.#lease;
+      message.#lease = undefined;
+      return lease;
+    };
   }
 }
 
@@ -218,6 +224,8 @@ function checkedBytes(field: string, value: unknown): Uint8Array {
 export {
   /** Ties what a received message holds of its throttles to it. */
   hold as holdThrottles,
+  /** Takes what a received message holds of its throttles from it: whoever asks gives it back. */
+  keep as keepThrottles,
   /** Gives back what a received message holds of its throttles; a second time it does nothing. */
   letGo as releaseThrottles,
   /** Makes a received message of one that never left the process. */

@@ -13,6 +13,8 @@ import { entityAddress, socketAddress } from "./handshake.ts";
 import { Loopback } from "./loopback.ts";
 import type { Message } from "./message.ts";
 import type { MessageType } from "./message_type.ts";
+import type { RequestHandler, RequestHandlerOptions } from "./request_handlers.ts";
+import type { RequestType } from "./request_type.ts";
 import { defaultNetwork } from "./net/default.ts";
 import type { Listener, Network, Socket } from "./net/network.ts";
 import { type LogEvent, type MessengerOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
@@ -119,7 +121,7 @@ export class Messenger implements AsyncDisposable {
       log({ event: "unhandled_message", peer: message.source.toString(), detail: `type ${message.type}` });
     });
     this.#host = this.#makeHost();
-    this.#handlers = new TypeHandlers((connection, error) => this.#fail(connection, error));
+    this.#handlers = new TypeHandlers((connection, error) => this.#fail(connection, error), onDispatchError);
     this.#loopback = new Loopback(this.#host);
   }
 
@@ -168,6 +170,8 @@ export class Messenger implements AsyncDisposable {
       duplicate_messages: c.duplicates,
       dropped_messages: c.dropped,
       protocol_errors: c.protocolErrors,
+      pending_requests: c.pendingRequests,
+      late_replies: c.lateReplies,
       dispatch_queue_len: this.#dispatchQueue.length,
       dispatch_throttle_bytes: this.#dispatchThrottle.current,
     };
@@ -197,6 +201,43 @@ export class Messenger implements AsyncDisposable {
   on<T>(type: MessageType<T>, handler: (body: T, message: Message) => void | Promise<void>): void {
     if (this.#handlers.size === 0) this.addDispatcherTail(this.#handlers);
     this.#handlers.set(type, handler);
+  }
+
+  /**
+   * Answers the requests of one type, which peers make with `connection.request`. It stands beside the handlers of {@linkcode on}, in their order.
+   *
+   * What the handler throws ends no connection: the caller gets a `RequestError`. So it does for a request whose contents do not fit its type.
+   *
+   * @param type The type of request.
+   * @param handler Is given the contents and the message; what it returns, or its promise, is the reply. Replies need not keep the order of the
+   * requests.
+   * @param options How many to answer at once.
+   * @throws {MessengerError} With code `invalid` for an option out of its range.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { bytesCodec, jsonCodec, MessageType, Messenger, RequestError, RequestType, textCodec } from "@msgr/pipe";
+   *
+   * const Read = new RequestType(new MessageType(0x8001, textCodec), new MessageType(0x8002, bytesCodec));
+   * const files = new Map([["a", Uint8Array.of(1, 2, 3)]]);
+   *
+   * await using messenger = new Messenger();
+   * messenger.onRequest(Read, async (name) => {
+   *   await Promise.resolve();
+   *   return files.get(name) ?? Promise.reject(new RequestError("not_found", `There is no file ${name}`));
+   * }, { concurrency: 4 });
+   * assertEquals(await messenger.loopback.request(Read.message("a")), Uint8Array.of(1, 2, 3));
+   * ```
+   */
+  onRequest<Request, Reply>(
+    type: RequestType<Request, Reply>,
+    handler: RequestHandler<Request, Reply>,
+    options: RequestHandlerOptions = {},
+  ): void {
+    const isFirst = this.#handlers.size === 0;
+    this.#handlers.setRequest(type, handler, options);
+    if (isFirst) this.addDispatcherTail(this.#handlers);
   }
 
   /** Sets the policy for all peers, or for those of one kind; connections that exist keep theirs. Ceph's `set_policy`. */

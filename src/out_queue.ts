@@ -14,6 +14,16 @@ const OVERHEAD = 256;
 interface Lane {
   readonly priority: number;
   readonly messages: Ring<Message>;
+  /** How many were ever taken out. */
+  taken: number;
+}
+
+/** The end of what was queued at one moment: by the lane, since messages that come later may overtake. */
+export interface QueueMark {
+  /** Lanes with messages that had no number yet, and how many each has given when the last of them has one. */
+  readonly lanes: readonly { readonly lane: Pick<Lane, "taken">; readonly taken: number }[];
+  /** The number up to which all of them are, once all have one. */
+  seq?: number;
 }
 
 /**
@@ -48,6 +58,11 @@ export class OutQueue {
     return this.#cursor;
   }
 
+  /** The number up to which everything was acknowledged. */
+  get acknowledged(): number {
+    return this.outSeq - this.#cursor;
+  }
+
   /** What all of them weigh, in bytes, with a fixed cost for each message. */
   get bytes(): number {
     return this.#bytes;
@@ -77,6 +92,7 @@ export class OutQueue {
     for (const lane of this.#lanes) {
       const message = lane.messages.shift();
       if (message === undefined) continue;
+      lane.taken++;
       this.#unsent--;
       this.outSeq++;
       if (keep) {
@@ -136,6 +152,20 @@ export class OutQueue {
     return count;
   }
 
+  /** Marks the end of what is queued now. It means nothing any more after {@linkcode clear}. */
+  mark(): QueueMark {
+    const waiting = this.#lanes.filter(({ messages }) => messages.length > 0);
+    return { lanes: waiting.map((lane) => ({ lane, taken: lane.taken + lane.messages.length })) };
+  }
+
+  /** A number up to which all messages before the mark are; nothing while one of them has none. */
+  numberOf(mark: QueueMark): number | undefined {
+    if (mark.seq === undefined && mark.lanes.every(({ lane, taken }) => lane.taken >= taken)) {
+      mark.seq = this.acknowledged + this.#sent.length;
+    }
+    return mark.seq;
+  }
+
   /** Forgets every message, sent or not. Ceph's `discard_out_queue`. @returns How many there were. */
   clear(): number {
     const count = this.#unsent + this.#sent.length;
@@ -154,7 +184,7 @@ export class OutQueue {
     while (index < this.#lanes.length && this.#lanes[index]!.priority > priority) index++;
     let lane = this.#lanes[index];
     if (lane?.priority !== priority) {
-      lane = { priority, messages: new Ring() };
+      lane = { priority, messages: new Ring(), taken: 0 };
       this.#lanes.splice(index, 0, lane);
     }
     return lane;

@@ -148,6 +148,11 @@ export class Pipe implements SessionCarrier {
     }, ACK_DELAY);
   }
 
+  /** Whether nobody acknowledges what is sent. */
+  get isLossy(): boolean {
+    return this.policy.lossy;
+  }
+
   /** Whether this side may dial: Ceph's rule, and nobody listens at port 0. */
   get canDial(): boolean {
     return !this.policy.server && this.session.peerAddress.isListening;
@@ -155,10 +160,11 @@ export class Pipe implements SessionCarrier {
 
   /**
    * Whether a session with nothing to send may sleep. A side that listens nowhere must not, whatever its policy: its peer may have something to send,
-   * and cannot dial it.
+   * and cannot dial it. One that waits for a reply must find out whether the peer still knows of it.
    */
   get canSleep(): boolean {
-    return this.policy.standby && !this.isQueued && !(this.canDial && !this.host.address.isListening);
+    return this.policy.standby && !this.isQueued && !(this.canDial && !this.host.address.isListening) &&
+      !this.session.requests?.isWaiting;
   }
 
   /** Starts the Reader on the current socket. An earlier one may be on its way out: the new one waits for it. Ceph's `start_reader`. */
@@ -238,6 +244,7 @@ export class Pipe implements SessionCarrier {
 
   /** The peer has sent CLOSE: answers it, or if it is an answer itself, is done. */
   closeReceived(): void {
+    this.session.peerClosed = true;
     if (this.closeRequested) {
       // Both sides close at once: what this one had yet to send stays behind, and that has to be told.
       const { unsent, unacknowledged } = this.session.out;
@@ -262,6 +269,7 @@ export class Pipe implements SessionCarrier {
     if (this.connectSeq > 1) this.host.counters.reconnects++;
     this.attempts = 0;
     this.session.features = features;
+    this.session.written = this.session.out.outSeq;
     this.oldFooter = (features & Feature.MSG_AUTH) === 0n;
     this.security = security;
     this.#watchIdle();
@@ -337,7 +345,7 @@ export class Pipe implements SessionCarrier {
     host.dispatchQueue.discard(session.id);
     const dropped = session.out.clear();
     host.counters.dropped += dropped;
-    session.drained();
+    session.reset();
     host.dispatchQueue.event("handleRemoteReset", session.connection, { dropped });
     this.log("session_reset", { detail: `${dropped} messages dropped` });
     session.out.outSeq = (session.features & Feature.MSG_AUTH) === 0n
@@ -378,7 +386,7 @@ export class Pipe implements SessionCarrier {
     if (session.carrier !== this) return;
     const dropped = session.out.clear();
     host.counters.dropped += dropped;
-    session.release(this);
+    session.release(this, error);
     host.dispatchQueue.forget(session.id);
     this.log("closed", { error });
     // Nobody has to be told of the end of a connection that nobody has seen.

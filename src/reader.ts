@@ -195,7 +195,7 @@ export class Reader {
         if (seq > session.out.outSeq && !pipe.policy.lossy) {
           throw new ProtocolError("ack", seq, `at most ${session.out.outSeq}, the last number sent`);
         }
-        if (session.out.handleAck(seq) > 0) session.drained();
+        if (session.out.handleAck(seq) > 0) session.acknowledged();
         if (pipe.closeRequested) pipe.writer.wake();
         break;
       }
@@ -306,6 +306,6 @@ export class Reader {
     this.#holding = false;
     host.counters.recvMessages++;
     host.counters.recvBytes += this.#segments;
-    host.dispatchQueue.deliver(message, session.id, header.priority);
+    if (!session.take(message)) host.dispatchQueue.deliver(message, session.id, header.priority);
   }
 }

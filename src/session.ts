@@ -5,8 +5,13 @@
  */
 
 import type { Connection } from "./connection.ts";
+import { MessengerError } from "./errors.ts";
+import { Flushes } from "./flushes.ts";
 import type { Message } from "./message.ts";
+import type { IncomingMessages, OutgoingMessages } from "./message_streams.ts";
 import { OutQueue } from "./out_queue.ts";
+import type { PipeHost } from "./pipe_host.ts";
+import type { Requests } from "./requests.ts";
 import { EntityAddress } from "./wire/address.ts";
 
 /**
@@ -24,7 +29,11 @@ export type PipeState = "accepting" | "connecting" | "open" | "standby" | "wait"
 
 /** What a session asks of the Pipe that carries it. */
 export interface SessionCarrier {
+  /** The messenger. */
+  readonly host: Pick<PipeHost, "options" | "counters" | "dispatchQueue">;
   readonly state: PipeState;
+  /** Whether nobody acknowledges what is sent. */
+  readonly isLossy: boolean;
   /** Queues a message; false if the Pipe is dead. */
   enqueue(message: Message): boolean;
   /** Asks for a sign of life, which brings a sleeping session's connection back. */
@@ -74,6 +83,19 @@ export class Session {
   heldBytes = 0;
   #handled: (() => void) | undefined;
 
+  /** The number up to which messages have been handed to the network. */
+  written = 0;
+  /** Whether the peer has said that nothing more will come. */
+  peerClosed = false;
+
+  /** Requests to the peer, once there was one. */
+  requests: Requests | undefined;
+  /** Who gets the messages that no request waits for, if that is not the dispatchers. */
+  incoming: IncomingMessages | undefined;
+  /** A stream whose messages are sent. */
+  outgoing: OutgoingMessages | undefined;
+  #flushes: Flushes | undefined;
+
   /** Above this many queued bytes the session is not ready for more. */
   readonly highWaterMark: number;
   #ready: PromiseWithResolvers<void> | undefined;
@@ -84,9 +106,14 @@ export class Session {
     this.highWaterMark = highWaterMark;
   }
 
+  /** Whether there is no room for more messages now. */
+  get isFull(): boolean {
+    return this.out.bytes >= this.highWaterMark && this.carrier !== undefined;
+  }
+
   /** Fulfils when there is room for more messages. */
   get ready(): Promise<void> {
-    if (this.out.bytes < this.highWaterMark || this.carrier === undefined) return READY;
+    if (!this.isFull) return READY;
     this.#ready ??= Promise.withResolvers();
     return this.#ready.promise;
   }
@@ -131,13 +158,70 @@ export class Session {
     return this.#ended.promise;
   }
 
-  /** Takes the session from `carrier` for good, if it still has it. Ceph's `clear_pipe`. */
-  release(carrier: SessionCarrier): boolean {
+  /** Whether somebody else than the dispatchers takes a message that has arrived. */
+  take(message: Message): boolean {
+    return (this.requests !== undefined && this.requests.take(message)) ||
+      (this.incoming !== undefined && this.incoming.push(message));
+  }
+
+  /** Fulfils when all that is queued now has been acknowledged, or where nobody does that, handed to the network. */
+  flush(signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.carrier === undefined) return Promise.reject(this.#endError());
+    const mark = this.out.mark(), last = this.out.numberOf(mark);
+    if (last !== undefined && last <= (this.carrier.isLossy ? this.written : this.out.acknowledged)) return READY;
+    return (this.#flushes ??= new Flushes(this.out)).add(mark, signal);
+  }
+
+  /** The peer has acknowledged messages. */
+  acknowledged(): void {
+    this.drained();
+    if (!this.carrier?.isLossy) this.#flushes?.settle(this.out.acknowledged);
+  }
+
+  /** Messages up to number `seq` have been handed to the network. */
+  handedOver(seq: number): void {
+    this.written = seq;
+    if (this.carrier?.isLossy) this.#flushes?.settle(seq);
+  }
+
+  /** The peer has lost the session, and what was under way in it. It goes on with a new one. */
+  reset(): void {
+    this.drained();
+    this.#giveUp(
+      new MessengerError("session_reset", `${this.peerAddress} has lost the session: it restarted, or ended it`),
+      false,
+    );
+  }
+
+  /**
+   * Takes the session from `carrier` for good, if it still has it. Ceph's `clear_pipe`.
+   *
+   * @param error What ended it, unless that was the program.
+   */
+  release(carrier: SessionCarrier, error?: MessengerError): boolean {
     if (this.carrier !== carrier) return false;
     this.carrier = undefined;
     this.drained();
     this.#ended?.resolve();
+    this.#giveUp(this.#endError(error), this.peerClosed || error === undefined || error.code === "closed");
     return true;
+  }
+
+  #endError(error?: MessengerError): MessengerError {
+    return error === undefined || error.code === "closed"
+      ? new MessengerError("closed", `The connection to ${this.peerAddress} was closed`)
+      : new MessengerError("session_reset", `The session with ${this.peerAddress} has ended: ${error.message}`, {
+        cause: error,
+      });
+  }
+
+  /** Tells all who wait for something of the session that it will not come. */
+  #giveUp(reason: MessengerError, inOrder: boolean): void {
+    this.requests?.rejectAll(reason);
+    this.#flushes?.rejectAll(reason);
+    this.outgoing?.fail(reason);
+    this.incoming?.end(inOrder ? undefined : reason);
   }
 }
 

@@ -30,6 +30,10 @@ export interface MessengerStats {
   readonly dropped_messages: number;
   /** Connections that a peer's bad input ended. */
   readonly protocol_errors: number;
+  /** Requests of ours that wait for their replies now. */
+  readonly pending_requests: number;
+  /** Replies that nobody waited for any more, and that were dropped. */
+  readonly late_replies: number;
   /** Messages and events that wait for dispatch now. */
   readonly dispatch_queue_len: number;
   /** Bytes of received messages that are not handled yet. */
@@ -49,4 +53,6 @@ export class Counters {
   duplicates = 0;
   dropped = 0;
   protocolErrors = 0;
+  pendingRequests = 0;
+  lateReplies = 0;
 }

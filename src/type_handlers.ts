@@ -9,6 +9,8 @@ import type { Dispatcher } from "./dispatcher.ts";
 import type { MessengerError } from "./errors.ts";
 import type { Message } from "./message.ts";
 import type { MessageType } from "./message_type.ts";
+import { RequestAnswerer, type RequestHandler, type RequestHandlerOptions } from "./request_handlers.ts";
+import type { RequestType } from "./request_type.ts";
 
 type Handler = (message: Message) => void | Promise<void>;
 
@@ -16,10 +18,18 @@ type Handler = (message: Message) => void | Promise<void>;
 export class TypeHandlers implements Dispatcher {
   readonly #handlers = new Map<number, Handler>();
   readonly #onBadMessage: (connection: Connection, error: MessengerError) => void;
+  readonly #onError: (error: unknown, message: Message) => void;
 
-  /** @param onBadMessage Told of a message whose contents do not fit its type. */
-  constructor(onBadMessage: (connection: Connection, error: MessengerError) => void) {
+  /**
+   * @param onBadMessage Told of a message whose contents do not fit its type.
+   * @param onError Told of what handlers of requests throw.
+   */
+  constructor(
+    onBadMessage: (connection: Connection, error: MessengerError) => void,
+    onError: (error: unknown, message: Message) => void,
+  ) {
     this.#onBadMessage = onBadMessage;
+    this.#onError = onError;
   }
 
   /** How many types have a handler. */
@@ -38,6 +48,16 @@ export class TypeHandlers implements Dispatcher {
       }
       return handler(body, message);
     });
+  }
+
+  /** Sets who answers a type of request. */
+  setRequest<Request, Reply>(
+    type: RequestType<Request, Reply>,
+    handler: RequestHandler<Request, Reply>,
+    options: RequestHandlerOptions,
+  ): void {
+    const answerer = new RequestAnswerer(type, handler, options, this.#onError);
+    this.#handlers.set(type.request.type, (message) => answerer.dispatch(message));
   }
 
   dispatch(message: Message): boolean | void | Promise<void> {

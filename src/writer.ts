@@ -175,13 +175,14 @@ export class Writer {
     this.#fill();
     await this.#writing;
     if (this.#pipe.link !== link) return;
-    this.#writing = this.#send(link, this.#buffer, this.#slices, this.#length);
+    this.#writing = this.#send(link, this.#buffer, this.#slices, this.#length, this.#pipe.session.out.outSeq);
     this.#buffer = CLOSE_RECORD;
   }
 
-  async #send(link: Link, buffer: Uint8Array, slices: Uint8Array[], length: number): Promise<void> {
+  async #send(link: Link, buffer: Uint8Array, slices: Uint8Array[], length: number, seq: number): Promise<void> {
     try {
       await link.sink.doSendmsg(slices, length, false);
+      if (this.#pipe.link === link) this.#pipe.session.handedOver(seq);
       // After a failure the network may still hold the buffer; then it is left to the garbage collector.
       if (pool.length < POOL_SIZE) pool.push(buffer);
     } catch (error) {

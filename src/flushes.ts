@@ -1,0 +1,57 @@
+/**
+ * Waiting until the peer has what was queued.
+ *
+ * @module
+ */
+
+import type { MessengerError } from "./errors.ts";
+import type { OutQueue, QueueMark } from "./out_queue.ts";
+
+interface Flush {
+  readonly mark: QueueMark;
+  readonly resolve: () => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** Who waits for the end of what was queued when they came. */
+export class Flushes {
+  readonly #out: OutQueue;
+  readonly #waiting = new Set<Flush>();
+
+  /** @param out The queue. */
+  constructor(out: OutQueue) {
+    this.#out = out;
+  }
+
+  /** Fulfils when {@linkcode settle} is told of the last message that is queued now. */
+  add(mark: QueueMark, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const abort = () => leave(() => reject(signal!.reason));
+      const leave = (settle: () => void) => {
+        signal?.removeEventListener("abort", abort);
+        this.#waiting.delete(flush);
+        settle();
+      };
+      const flush: Flush = {
+        mark,
+        resolve: () => leave(resolve),
+        reject: (reason) => leave(() => reject(reason)),
+      };
+      signal?.addEventListener("abort", abort);
+      this.#waiting.add(flush);
+    });
+  }
+
+  /** Everything up to number `seq` is where it should be. */
+  settle(seq: number): void {
+    for (const { mark, resolve } of this.#waiting) {
+      const last = this.#out.numberOf(mark);
+      if (last !== undefined && last <= seq) resolve();
+    }
+  }
+
+  /** What was queued is lost. */
+  rejectAll(reason: MessengerError): void {
+    for (const { reject } of this.#waiting) reject(reason);
+  }
+}
