@@ -15,13 +15,14 @@ import process from "node:process";
 import { Arguments } from "./cli/arguments.ts";
 import { type Command, ExitCode, Failure, UsageError } from "./cli/command.ts";
 import { commandHelp, groupHelp, programHelp } from "./cli/help.ts";
+import { describe } from "./cli/describe.ts";
 import { Output } from "./cli/output.ts";
 import { listen } from "./cli/listen.ts";
 import { ping } from "./cli/ping.ts";
 import { top } from "./cli/top.ts";
 import { MessengerError } from "./errors.ts";
 
-const commands: readonly Command[] = [ping, listen, top];
+const commands: readonly Command[] = [ping, listen, top, describe];
 
 /**
  * Does what the words of a command line ask for.

@@ -25,6 +25,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
   [51, "MON_COMMAND_ACK"],
   [61, "OSD_BACKOFF"],
   [62, "CONFIG"],
+  [0x704, "MGR_MAP"],
   [0xff01, "stats request"],
   [0xff02, "stats reply"],
 ]);
