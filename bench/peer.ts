@@ -30,6 +30,8 @@ export interface Peer {
   serve(service: Service): Promise<number>;
   /** Connects to such a server in another process. */
   connect(port: number): Promise<Client>;
+  /** Whether answers may come in another order than their questions. */
+  readonly unordered?: boolean;
   /** Processor time, in µs, of processes that the server needs beside its own. */
   helpersCpu?(): number;
 }
@@ -82,6 +84,11 @@ export function pattern(size: number, ask: number, number = 0): Uint8Array<Array
   new DataView(bytes.buffer).setUint32(4, number, true);
   bytes[0] = ask;
   return bytes;
+}
+
+/** The number of a {@linkcode pattern}. */
+export function numberOf(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(4, true);
 }
 
 /** Whether a message is the {@linkcode pattern} of that number. */

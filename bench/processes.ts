@@ -22,6 +22,11 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => pr
 /** Whether processes can be held on one core here. */
 export const canPin: boolean = spawnSync("taskset", ["-c", "0", "true"]).status === 0;
 
+/** A measurement that was given up. */
+export class TooLong extends Error {
+  override readonly name = "TooLong";
+}
+
 /**
  * Measures once.
  *
@@ -30,7 +35,8 @@ export const canPin: boolean = spawnSync("taskset", ["-c", "0", "true"]).status 
  * @param what What to measure; `check` is no measurement, but rejects if anything arrives otherwise than it was sent.
  * @param times How long the measurement and its warm-up should take.
  * @param limit After how many seconds it is given up.
- * @throws {Error} Saying what went wrong.
+ * @throws {TooLong} After the limit.
+ * @throws {Error} Saying what else went wrong.
  */
 export async function measure(
   runtime: Runtime,
@@ -48,7 +54,7 @@ export async function measure(
   };
   let timer: ReturnType<typeof setTimeout> | undefined;
   const tooLong = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`it did not end within ${limit} s`)), limit * 1000);
+    timer = setTimeout(() => reject(new TooLong(`it did not end within ${limit} s`)), limit * 1000);
   });
   try {
     const server = start("serve", file);

@@ -7,7 +7,7 @@
 import { appendFileSync } from "node:fs";
 import process from "node:process";
 import type { Times } from "./bench.ts";
-import { canPin, measure } from "./processes.ts";
+import { canPin, measure, TooLong } from "./processes.ts";
 import type { Result } from "./results.ts";
 import { title } from "./results.ts";
 import { type Case, contestants } from "./workloads.ts";
@@ -47,62 +47,74 @@ export interface Outcome {
   readonly failures: readonly Failure[];
 }
 
-/** Measures according to plan. What fails is left out from then on, and is among the failures. */
+/** Measures according to plan. Where somebody fails he is left out from then on, and everywhere if he hangs, as that takes too long. */
 export async function run(plan: Plan): Promise<Outcome> {
-  const results: Result[] = [], failures: Failure[] = [], begun = performance.now();
-  const able = await check(plan, failures);
-  let roundTook = 0;
+  const results: Result[] = [], failures: Failure[] = [], hung = new Set<string>();
+  const attempt = async (entrant: Entrant, what: Case, round: number): Promise<void> => {
+    const { runtime, peer } = entrant, { workload, size, pinned } = what;
+    note(`round ${round + 1}: ${title(what)}, ${peer} on ${runtime}`);
+    try {
+      const figures = await measure(runtime, peer, what, plan.times, plan.limit);
+      const result = { peer, runtime, workload, size, ...(pinned ? { pinned } : {}), round, ...figures };
+      results.push(result);
+      if (plan.json !== undefined) appendFileSync(plan.json, `${JSON.stringify(result)}\n`);
+    } catch (error) {
+      failures.push({ runtime, peer, what: title(what), reason: (error as Error).message });
+      if (error instanceof TooLong) hung.add(`${peer} ${runtime}`);
+    }
+  };
+  const takesPart = ({ runtime, peer }: Entrant, what: Case): boolean =>
+    contestants[peer]!.workloads.includes(what.workload) && !hung.has(`${peer} ${runtime}`) &&
+    !failures.some((one) => one.runtime === runtime && one.peer === peer && one.what === title(what));
+
+  const entrants = await check(plan, failures), cases = plan.cases.filter(({ pinned }) => !pinned || canPin);
+  const begun = performance.now();
   for (let round = 0; round < plan.rounds; round++) {
     const start = performance.now();
-    if (round > 0 && (start - begun + roundTook) / 1000 > (plan.deadline ?? Infinity)) break;
-    for (const what of plan.cases) {
-      if (what.pinned && !canPin) continue;
+    for (const what of cases) {
       for (const runtime of plan.runtimes) {
-        const peers = able.filter((one) => one.runtime === runtime && canDo(one.peer, what)).map(({ peer }) => peer);
-        // Each round begins with another peer, so that none always follows the same one.
-        for (let i = 0; i < peers.length; i++) {
-          const peer = peers[(i + round) % peers.length]!;
-          if (failures.some((one) => one.runtime === runtime && one.peer === peer && one.what === title(what))) {
-            continue;
-          }
-          note(`round ${round + 1}: ${title(what)}, ${peer} on ${runtime}`);
-          try {
-            const figures = await measure(runtime, peer, what, plan.times, plan.limit);
-            const { workload, size, pinned } = what;
-            const result = { peer, runtime, workload, size, ...(pinned ? { pinned } : {}), round, ...figures };
-            results.push(result);
-            if (plan.json !== undefined) appendFileSync(plan.json, `${JSON.stringify(result)}\n`);
-          } catch (error) {
-            failures.push({ runtime, peer, what: title(what), reason: String((error as Error).message) });
-          }
-        }
+        const here = entrants.filter((entrant) => entrant.runtime === runtime && takesPart(entrant, what));
+        // Each round begins with another one, so that none always follows the same.
+        for (const entrant of rotated(here, round)) await attempt(entrant, what, round);
       }
     }
-    roundTook = performance.now() - start;
+    const end = performance.now();
+    if ((end - begun + end - start) / 1000 > (plan.deadline ?? Infinity)) break;
   }
   note("");
   return { results, failures };
 }
 
-/** Whether somebody takes part in a workload. */
-function canDo(peer: string, { workload }: Case): boolean {
-  return contestants[peer]!.workloads.includes(workload);
+/** Somebody on a runtime. */
+interface Entrant {
+  readonly runtime: Runtime;
+  readonly peer: string;
 }
 
-/** Everybody who moves messages as they were sent, on each runtime; the others are failures. */
-async function check({ runtimes, peers }: Plan, failures: Failure[]) {
-  const able: { readonly runtime: Runtime; readonly peer: string }[] = [];
+/** Everybody who moves messages as they were sent; the others are failures. */
+async function check({ runtimes, peers }: Plan, failures: Failure[]): Promise<Entrant[]> {
+  const able: Entrant[] = [];
   for (const runtime of runtimes) {
     for (const peer of peers) {
       note(`checking ${peer} on ${runtime}`);
-      const absent = contestants[peer]!.absent?.[runtime];
-      const reason = absent ?? await measure(runtime, peer, { workload: "check", size: 0 }, NO_TIME, CHECK_LIMIT)
-        .then(() => undefined, (error: Error) => error.message);
+      const reason = contestants[peer]!.absent?.[runtime] ?? await failureOf(runtime, peer);
       if (reason === undefined) able.push({ runtime, peer });
       else failures.push({ runtime, peer, reason });
     }
   }
   return able;
+}
+
+async function failureOf(runtime: Runtime, peer: string): Promise<string | undefined> {
+  try {
+    await measure(runtime, peer, { workload: "check", size: 0 }, NO_TIME, CHECK_LIMIT);
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+function rotated<T>(items: readonly T[], by: number): T[] {
+  return items.map((_, i) => items[(i + by) % items.length]!);
 }
 
 /** Shows what is being done, where somebody looks on. */

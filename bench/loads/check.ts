@@ -1,7 +1,7 @@
 /** No measurement: whether every byte arrives as it was sent, in order, in both directions. What fails here is not measured. */
 
 import type { Bench, Figures } from "../bench.ts";
-import { Ask, type Client, isPattern, pattern } from "../peer.ts";
+import { Ask, type Client, isPattern, numberOf, pattern } from "../peer.ts";
 import * as bare from "../peers/bare.ts";
 import { settle } from "../traffic.ts";
 
@@ -15,7 +15,7 @@ export async function measure(bench: Bench): Promise<Figures> {
     await bare.pingpong(client, 64, new Float64Array(10));
   } else {
     for (const size of SIZES) await oneWay(client, size);
-    for (const size of SIZES) await bothWays(client, size);
+    for (const size of SIZES) await bothWays(bench, client, size);
   }
   await client.close();
   return {};
@@ -26,14 +26,15 @@ async function oneWay(client: Client, size: number): Promise<void> {
   await settle(client, COUNT + 1);
 }
 
-async function bothWays(client: Client, size: number): Promise<void> {
-  let answered = 0;
+async function bothWays({ peer }: Bench, client: Client, size: number): Promise<void> {
+  const missing = new Set(Array.from({ length: COUNT }, (_, i) => i));
   const done = new Promise<void>((resolve, reject) => {
     client.onAnswer = (answer) => {
-      if (answer.length !== size || !isPattern(answer, Ask.ECHO, answered)) {
-        reject(new Error(`Answer ${answered} of ${size} bytes came back damaged`));
+      const [next] = missing, number = peer.unordered ? numberOf(answer) : next!;
+      if (answer.length !== size || !missing.delete(number) || !isPattern(answer, Ask.ECHO, number)) {
+        reject(new Error(`Answer ${number} of ${size} bytes came back damaged or out of its turn`));
       }
-      if (++answered === COUNT) resolve();
+      if (missing.size === 0) resolve();
     };
   });
   for (let i = 0; i < COUNT; i++) void client.send(pattern(size, Ask.ECHO, i));
