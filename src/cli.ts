@@ -13,6 +13,9 @@
 
 import process from "node:process";
 import { Arguments } from "./cli/arguments.ts";
+import { monDump, status } from "./cli/ceph/mon_commands.ts";
+import { ls, rm, stat } from "./cli/ceph/objects.ts";
+import { get, put } from "./cli/ceph/transfers.ts";
 import { type Command, ExitCode, Failure, UsageError } from "./cli/command.ts";
 import { commandHelp, groupHelp, programHelp } from "./cli/help.ts";
 import { describe } from "./cli/describe.ts";
@@ -22,7 +25,7 @@ import { ping } from "./cli/ping.ts";
 import { top } from "./cli/top.ts";
 import { MessengerError } from "./errors.ts";
 
-const commands: readonly Command[] = [ping, listen, top, describe];
+const commands: readonly Command[] = [ping, listen, top, describe, status, monDump, ls, stat, put, get, rm];
 
 /**
  * Does what the words of a command line ask for.
