@@ -18,7 +18,10 @@ import {
   statefulServer,
   statelessServer,
 } from "../mod.ts";
+import { randomBytes } from "../src/ceph/aes.ts";
+import { AuthName, CEPH_FEATURES, CephxAuthorizer, CephxService, CryptoKey, makeTicket } from "../src/ceph/mod.ts";
 import type { Network } from "../src/net/network.ts";
+import { AuthProtocol } from "../src/wire/constants.ts";
 import { eventually } from "./support/eventually.ts";
 import { networks } from "./support/networks.ts";
 import { PING, Recorder, roundTrip, session } from "./support/recorder.ts";
@@ -211,6 +214,46 @@ for (const { name, open } of networks) {
     await roundTrip(connection, pair.onClient);
     assertEquals(session(connection).count, 1);
     assertEquals(session(pair.accepted).count, 1);
+  });
+
+  test(`AuthTest: a session with cephx, and after it one without (${name})`, async () => {
+    await using pair = await Pair.open(await open(), {
+      server: statelessServer({ featuresSupported: CEPH_FEATURES }),
+      client: lossyClient({ featuresSupported: CEPH_FEATURES }),
+    });
+    const key = new CryptoKey(randomBytes(16)),
+      service = new CephxService({ service: "osd", keys: new Map([[0n, key]]) });
+    const ticket = {
+      service: "osd",
+      key,
+      name: AuthName.parse("client.bob"),
+      globalId: 42,
+      expires: Date.now() + 3_600_000,
+    };
+    const asked: number[] = [];
+    let required = true;
+    pair.server.addDispatcherHead({
+      verifyAuthorizer: (check) => {
+        asked.push(check.protocol);
+        return required ? service.verifyAuthorizer(check) : { valid: true };
+      },
+    });
+    pair.client.addDispatcherHead({
+      getAuthorizer: () => required ? new CephxAuthorizer(42, makeTicket(ticket)) : undefined,
+    });
+    const first = pair.connect();
+    await roundTrip(first, pair.onClient);
+    assert(first.isConnected);
+    assertEquals(session(first).count, 1);
+    required = false;
+    first.markDown();
+    assertFalse(first.isConnected);
+    const second = pair.connect();
+    await roundTrip(second, pair.onClient);
+    assert(second.isConnected);
+    assertEquals(session(second).count, 1);
+    // The ticket, the answer to the server's challenge, and nothing.
+    assertEquals(asked, [AuthProtocol.CEPHX, AuthProtocol.CEPHX, AuthProtocol.UNKNOWN]);
   });
 
   test(`MessageTest: a large front, and large data (${name})`, async () => {
