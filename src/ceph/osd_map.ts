@@ -4,6 +4,7 @@
  * @module
  */
 
+import { MessengerError } from "../errors.ts";
 import { EntityAddress } from "../wire/address.ts";
 import { bad } from "./decoder.ts";
 
@@ -65,6 +66,9 @@ interface OsdDump {
 export function parseOsdMap(dump: unknown): OsdMap {
   try {
     const { epoch, flags, pools, osds } = dump as OsdDump;
+    if (![epoch, ...pools.map((pool) => pool.pg_num)].every((count) => Number.isInteger(count) && count > 0)) {
+      throw bad("epoch or pg_num", "something else", "a number above 0");
+    }
     return {
       epoch,
       pools: new Map(pools.map((pool) => [pool.pool, {
@@ -83,8 +87,8 @@ export function parseOsdMap(dump: unknown): OsdMap {
         }),
       ),
     };
-  } catch {
-    throw bad("osd dump", "something else", "pools and OSDs");
+  } catch (cause) {
+    throw new MessengerError("bad_message", "Cannot read what the monitors say of pools and OSDs", { cause });
   }
 }
 
