@@ -122,8 +122,9 @@ export class OsdClient {
    *
    * @throws {MessengerError} As `MonClient.json()`.
    */
-  map(): Promise<OsdMap> {
-    return this.#placement.map();
+  async map(): Promise<OsdMap> {
+    if (this.#over !== undefined) throw this.#over;
+    return await this.#placement.map();
   }
 
   /**
