@@ -14,7 +14,8 @@ for (let batch = 0; batch < BATCHES; batch++) {
   test(`all that is promised is kept in the schedules of seeds ${first} to ${last}`, async () => {
     const failed: string[] = [];
     for (let seed = first; seed <= last; seed++) {
-      const { violations } = await simulate(seed, { coverage });
+      const { violations, sent } = await simulate(seed, { coverage });
+      assertGreater(sent, 199, `seed ${seed}`);
       if (violations.length > 0) failed.push(`deno task sim --seed=${seed}: ${violations.slice(0, 3).join("; ")}`);
     }
     played += SEEDS_PER_BATCH;

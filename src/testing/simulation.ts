@@ -153,6 +153,8 @@ class Simulation {
   /** The latest fault was that of a Pipe that had said CLOSE. */
   #wasClosing = false;
   #nextTid = 1;
+  /** Messages that nobody could send when their time came: the next who sends anything sends them too. */
+  #owed = 0;
 
   constructor(schedule: Schedule, { trace = false, coverage }: SimulateOptions) {
     this.#schedule = schedule;
@@ -376,14 +378,17 @@ class Simulation {
     switch (action.do) {
       case "send": {
         const [from, to] = [places[action.from]!, places[action.to]!];
+        const count = action.count + this.#owed;
+        this.#owed = 0;
         const connection = this.#connection(from, to.index);
         if (connection !== undefined) {
-          this.#send(from, connection, to.index, action.count);
+          this.#send(from, connection, to.index, count);
           break;
         }
         // A server that does not know its client yet: the client speaks first.
         const back = this.#connection(to, from.index);
-        if (back !== undefined) this.#send(to, back, from.index, action.count);
+        if (back !== undefined) this.#send(to, back, from.index, count);
+        else this.#owed = count;
         break;
       }
       case "dial":
@@ -454,7 +459,7 @@ class Simulation {
   /** Sends messages of all kinds. */
   #send(from: Place, connection: Connection, to: number, count: number): void {
     for (let i = 0; i < count; i++) {
-      from.party.send(connection, this.#message(), this.#places[to]!.plan.name);
+      if (!from.party.send(connection, this.#message(), this.#places[to]!.plan.name)) this.#owed++;
     }
   }
 
@@ -561,7 +566,9 @@ class Simulation {
       for (const [from, to] of [[a, edge.b], [b, edge.a]] as const) {
         const connection = this.#connection(from, to);
         if (connection === undefined) continue;
-        this.#send(from, connection, to, 1);
+        const count = 1 + this.#owed;
+        this.#owed = 0;
+        this.#send(from, connection, to, count);
         // A side that cannot dial waits for the other to have a reason to.
         connection.sendKeepalive();
       }
