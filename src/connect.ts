@@ -33,7 +33,7 @@ import { ADDRESS_SIZE, AuthProtocol, CONNECT_LOSSY, CONNECT_REPLY_SIZE, Tag, tag
  */
 export async function connect(pipe: Pipe): Promise<void> {
   const { host } = pipe;
-  const { environment, handshakeTimeout } = host.options;
+  const { environment, handshakeTimeout, tls } = host.options;
   await pipe.reader.stopped;
   const attempt = new AbortController();
   const timer = environment.setTimer(() => {
@@ -48,7 +48,7 @@ export async function connect(pipe: Pipe): Promise<void> {
     pipe.log("connecting");
     const network = await host.network();
     if (pipe.state !== "connecting") return;
-    const socket = await network.connect(socketAddress(pipe.session.peerAddress), { signal: attempt.signal });
+    const socket = await network.connect(socketAddress(pipe.session.peerAddress), { signal: attempt.signal, tls });
     if (pipe.state !== "connecting") return socket.abort();
     await new ConnectHandshake(pipe, pipe.attach(socket)).run();
   } finally {

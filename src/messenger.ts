@@ -406,15 +406,15 @@ export class Messenger implements AsyncDisposable {
 
   async #listen(address: EntityAddress, options: BindOptions): Promise<Listener> {
     const network = await this.#host.network();
-    const where = socketAddress(address);
+    const where = socketAddress(address), { tls } = this.#options;
     if (where.transport === "unix" || where.port !== 0 || options.ports === undefined) {
-      return await network.listen(where);
+      return await network.listen(where, { tls });
     }
     const [first, last] = options.ports, avoid = new Set(options.avoidPorts ?? []);
     for (let port = first; port <= last; port++) {
       if (avoid.has(port)) continue;
       try {
-        return await network.listen({ ...where, port });
+        return await network.listen({ ...where, port }, { tls });
       } catch (error) {
         if (!(error instanceof NetworkError) || error.code !== "address_in_use") throw error;
       }

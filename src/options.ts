@@ -8,7 +8,7 @@ import { type Environment, systemEnvironment } from "./environment.ts";
 import { MessengerError } from "./errors.ts";
 import type { Message } from "./message.ts";
 import type { Connection } from "./connection.ts";
-import type { Network } from "./net/network.ts";
+import type { Network, TlsOptions } from "./net/network.ts";
 import type { PipeState } from "./session.ts";
 import { Priority } from "./wire/constants.ts";
 import type { SegmentLimits } from "./wire/frame.ts";
@@ -98,6 +98,12 @@ export interface MessengerOptions {
    */
   readonly network?: Network | undefined;
   /**
+   * Wraps every connection in TLS, those that are made and those that are accepted. Both ends have to do it.
+   *
+   * @default {no TLS}
+   */
+  readonly tls?: TlsOptions | undefined;
+  /**
    * Time and chance.
    *
    * @default {the system's}
@@ -185,6 +191,7 @@ export interface MessengerOptions {
 /** Options with every default filled in. */
 export interface ResolvedOptions extends SegmentLimits {
   readonly environment: Environment;
+  readonly tls?: TlsOptions | undefined;
   readonly dispatchThrottleBytes: number;
   readonly sendHighWaterMark: number;
   readonly handshakeTimeout: number;
@@ -202,6 +209,7 @@ const LONGEST_WAIT = 0x7fffffff;
 
 const DEFAULTS: ResolvedOptions = Object.freeze({
   environment: systemEnvironment,
+  tls: undefined,
   maxFrontBytes: 64 * MIB,
   maxMiddleBytes: 64 * MIB,
   maxDataBytes: 64 * MIB,

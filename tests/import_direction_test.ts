@@ -82,7 +82,11 @@ const house: readonly Room[] = [
   },
   { files: "src/wire/*", mayImport: ["src/wire/*", "src/errors.ts", ...library] },
   { files: "src/net/deno.ts", mayImport: ["the net", "src/errors.ts", "node:*", ...library] },
-  { files: "src/net/bun.ts", mayImport: ["the net", "src/errors.ts", "node:*", ...library] },
+  {
+    files: "src/net/bun.ts",
+    mayImport: ["the net", "src/errors.ts", "node:*", ...library],
+    mayLoad: ["src/net/node.ts"],
+  },
   { files: "src/net/node.ts", mayImport: ["the net", "src/errors.ts", "node:*", ...library] },
   {
     files: "src/net/default.ts",

@@ -6,10 +6,11 @@
 
 import { lstat, unlink } from "node:fs/promises";
 import { NetworkError } from "../errors.ts";
+import { abortable } from "./abortable.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { checkAddress, describe } from "./address.ts";
 import type { ConnectOptions, Listener, ListenOptions, Network, Socket, SocketAddress } from "./network.ts";
-import { connectError, listenError, networkError, tlsNotSupported } from "./runtime_error.ts";
+import { connectError, listenError, networkError } from "./runtime_error.ts";
 import { listenOverStalePath } from "./stale_path.ts";
 import { type Driver, StreamSocket } from "./stream_socket.ts";
 
@@ -75,7 +76,7 @@ const network: Network = { name: "bun", flush: "macrotask", connect, listen };
 async function connect(address: SocketAddress, options: ConnectOptions = {}): Promise<Socket> {
   const { signal, noDelay = true, tls } = options;
   signal?.throwIfAborted();
-  if (tls !== undefined) throw tlsNotSupported("connect to", address);
+  if (tls !== undefined) return await (await networkWithTls()).connect(address, options);
   checkAddress(address, "connect to", 1);
   const native = Bun.connect({
     ...endpoint(address),
@@ -98,7 +99,7 @@ async function connect(address: SocketAddress, options: ConnectOptions = {}): Pr
 
 async function listen(address: SocketAddress, options: ListenOptions = {}): Promise<Listener> {
   const { backlog = 512, noDelay = true, tls } = options;
-  if (tls !== undefined) throw tlsNotSupported("listen on", address);
+  if (tls !== undefined) return await (await networkWithTls()).listen(address, options);
   checkAddress(address, "listen on", 0);
   const queue = new AcceptQueue(backlog);
   const native = await listenOverStalePath(network, address, () => {
@@ -121,18 +122,15 @@ async function listen(address: SocketAddress, options: ListenOptions = {}): Prom
   return new BunListening(native, address, queue);
 }
 
+/** Bun's own sockets report a handshake that fails in a way of each version; its `node:tls` keeps to Node's. */
+async function networkWithTls(): Promise<Network> {
+  return (await import("./node.ts")).nodeNetwork();
+}
+
 async function removeSocket(path: string): Promise<boolean> {
   if (!(await lstat(path)).isSocket()) return false;
   await unlink(path);
   return true;
-}
-
-function abortable<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
-  if (signal === undefined) return promise;
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason);
-  signal.addEventListener("abort", onAbort, { once: true });
-  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", onAbort));
 }
 
 function endpoint(address: SocketAddress): BunEndpoint {

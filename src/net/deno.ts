@@ -5,12 +5,14 @@
  */
 
 import type { NetworkError } from "../errors.ts";
+import { abortable } from "./abortable.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { checkAddress, describe } from "./address.ts";
-import type { ConnectOptions, Listener, ListenOptions, Network, Socket, SocketAddress } from "./network.ts";
+import type { ConnectOptions, Listener, ListenOptions, Network, Socket, SocketAddress, TlsOptions } from "./network.ts";
 import { connectError, listenError, networkError, tlsNotSupported } from "./runtime_error.ts";
 import { listenOverStalePath } from "./stale_path.ts";
 import { type Driver, StreamSocket } from "./stream_socket.ts";
+import { checkServerTls, expectedName } from "./tls.ts";
 
 interface DenoAddress {
   readonly transport: string;
@@ -27,6 +29,15 @@ interface DenoConn {
   closeWrite(): Promise<void>;
   close(): void;
   setNoDelay?(on: boolean): void;
+  /** With TLS only. */
+  handshake?(): Promise<unknown>;
+}
+
+type DenoTlsConn = Required<Pick<DenoConn, "handshake">> & DenoConn;
+
+interface DenoTlsOptions {
+  readonly hostname: string;
+  readonly caCerts: string[];
 }
 
 interface DenoListener {
@@ -38,10 +49,19 @@ interface DenoListener {
 declare const Deno: {
   connect(options: SocketAddress & { readonly signal?: AbortSignal }): Promise<DenoConn>;
   listen(options: SocketAddress & { readonly tcpBacklog?: number }): DenoListener;
+  startTls(conn: DenoConn, options: DenoTlsOptions): Promise<DenoTlsConn>;
+  connectTls(
+    options: DenoTlsOptions & { port: number; cert: string; key: string; [SERVER_NAME]: string },
+  ): Promise<DenoTlsConn>;
+  listenTls(
+    options: { hostname: string; port: number; tcpBacklog: number; cert: string; key: string },
+  ): DenoListener;
   lstat(path: string): Promise<{ readonly isSocket: boolean | null }>;
   remove(path: string): Promise<void>;
 };
 
+/** Deno's way to name a server otherwise than by where it is; a Deno that does not know it would expect the address in the certificate. */
+const SERVER_NAME = Symbol.for("unstableServerName");
 /** A new connection reads into this much, which is what it costs while it is idle. */
 const SMALLEST_SLAB = 4 * 1024;
 /** A connection that is kept busy reads into this much. */
@@ -68,8 +88,13 @@ const network: Network = { name: "deno", flush: "microtask", connect, listen };
 async function connect(address: SocketAddress, options: ConnectOptions = {}): Promise<Socket> {
   const { signal, noDelay = true, tls } = options;
   signal?.throwIfAborted();
-  if (tls !== undefined) throw tlsNotSupported("connect to", address);
   checkAddress(address, "connect to", 1);
+  if (tls !== undefined) return await connectTls(address, tls, noDelay, signal);
+  const conn = await dial(address, signal);
+  return new DenoDriver(conn, noDelay).socket;
+}
+
+async function dial(address: SocketAddress, signal: AbortSignal | undefined): Promise<DenoConn> {
   let conn: DenoConn;
   try {
     conn = await Deno.connect(signal === undefined ? address : { ...address, signal });
@@ -79,21 +104,66 @@ async function connect(address: SocketAddress, options: ConnectOptions = {}): Pr
   }
   if (signal?.aborted) conn.close();
   signal?.throwIfAborted();
-  return new DenoDriver(conn, noDelay).socket;
+  return conn;
+}
+
+async function connectTls(
+  address: SocketAddress,
+  tls: TlsOptions,
+  noDelay: boolean,
+  signal: AbortSignal | undefined,
+): Promise<Socket> {
+  if (address.transport === "unix") throw tlsNotSupported("connect to", address, "Deno has no TLS over paths");
+  const name = expectedName(tls, address);
+  const { cert, key, ca } = tls;
+  const caCerts = ca === undefined ? [] : [ca];
+  let securing: Promise<DenoTlsConn>;
+  if (cert !== undefined && key !== undefined) {
+    const { hostname, port } = address;
+    securing = Deno.connectTls({ hostname, port, caCerts, cert, key, [SERVER_NAME]: name });
+  } else {
+    const conn = await dial(address, signal);
+    // The connection inside TLS does not let one say it.
+    if (noDelay) setNoDelay(conn);
+    securing = Deno.startTls(conn, { hostname: name, caCerts });
+  }
+  const handshake = securing.then(async (conn) => {
+    await conn.handshake();
+    return conn;
+  });
+  try {
+    return new DenoDriver(await abortable(handshake, signal), noDelay).socket;
+  } catch (error) {
+    // An attempt that was given up may go on for a while; what comes of it is closed unseen.
+    securing.then((late) => late.close(), () => {});
+    signal?.throwIfAborted();
+    throw connectError(error, address);
+  }
 }
 
 async function listen(address: SocketAddress, options: ListenOptions = {}): Promise<Listener> {
   const { backlog = 512, noDelay = true, tls } = options;
-  if (tls !== undefined) throw tlsNotSupported("listen on", address);
   checkAddress(address, "listen on", 0);
+  const keys = tls === undefined ? undefined : serverKeys(address, tls);
   const native = await listenOverStalePath(network, address, () => {
     try {
-      return Deno.listen(address.transport === "tcp" ? { ...address, tcpBacklog: backlog } : address);
+      if (address.transport === "unix") return Deno.listen(address);
+      const where = { ...address, tcpBacklog: backlog };
+      return keys === undefined ? Deno.listen(where) : Deno.listenTls({ ...where, ...keys });
     } catch (error) {
       throw listenError(error, address);
     }
   }, removeSocket);
-  return new DenoListening(native, noDelay);
+  // A client waits for its handshake, whether anybody here wants it yet or not.
+  return new DenoListening(native, noDelay, keys === undefined ? 0 : backlog);
+}
+
+function serverKeys(address: SocketAddress, tls: TlsOptions): { cert: string; key: string } {
+  if (address.transport === "unix") throw tlsNotSupported("listen on", address, "Deno has no TLS over paths");
+  if (tls.requireClientCertificate) {
+    throw tlsNotSupported("listen on", address, "Deno cannot ask clients for certificates");
+  }
+  return checkServerTls(tls, address);
 }
 
 async function removeSocket(path: string): Promise<boolean> {
@@ -102,19 +172,24 @@ async function removeSocket(path: string): Promise<boolean> {
   return true;
 }
 
-/** Accepts on demand: connections that nobody asked for stay with the operating system. */
+/** Accepts on demand, since connections that nobody asked for may stay with the operating system; or ahead of it. */
 class DenoListening implements Listener {
   readonly address: SocketAddress;
   readonly #native: DenoListener;
   readonly #noDelay: boolean;
-  readonly #queue = new AcceptQueue(1, () => this.#accept());
+  readonly #ahead: boolean;
+  readonly #queue: AcceptQueue;
   #accepting: Promise<void> | undefined;
   #closed = false;
 
-  constructor(native: DenoListener, noDelay: boolean) {
+  /** @param ahead How many connections to accept before somebody asks for them. */
+  constructor(native: DenoListener, noDelay: boolean, ahead: number) {
     this.#native = native;
     this.#noDelay = noDelay;
     this.address = seamAddress(native.addr);
+    this.#ahead = ahead > 0;
+    this.#queue = new AcceptQueue(Math.max(ahead, 1), () => this.#accept());
+    if (this.#ahead) this.#accept();
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Socket> {
@@ -140,14 +215,18 @@ class DenoListening implements Listener {
   }
 
   async #acceptWhileWanted(): Promise<void> {
-    while (this.#queue.wanted) {
+    while (this.#queue.wanted || (this.#ahead && !this.#queue.full)) {
       try {
         const conn = await this.#native.accept();
+        // Deno would begin with the handshake when somebody reads or writes; who does hears of its failure.
+        conn.handshake?.().catch(() => {});
         this.#queue.push(new DenoDriver(conn, this.#noDelay).socket);
       } catch (error) {
         const failure = networkError(error, `Cannot accept on ${describe(this.address)}`);
         // A connection that was lost before we had it says nothing about the next one.
-        if (failure.code !== "connection_lost") this.#queue.fail(failure);
+        if (failure.code === "connection_lost") continue;
+        if (!this.#queue.wanted) break;
+        this.#queue.fail(failure);
       }
     }
     // In the same turn as the last look at the queue: an iteration that begins to wait after it has to start this again.
@@ -168,12 +247,7 @@ class DenoDriver implements Driver {
 
   constructor(conn: DenoConn, noDelay: boolean) {
     this.#conn = conn;
-    try {
-      // Deno leaves Nagle's algorithm on at both ends.
-      if (noDelay) conn.setNoDelay?.(true);
-    } catch {
-      // Some systems refuse when the connection is lost already, which the first read will say.
-    }
+    if (noDelay) setNoDelay(conn);
     this.socket = new StreamSocket(this, seamAddress(conn.localAddr), seamAddress(conn.remoteAddr));
   }
 
@@ -247,6 +321,15 @@ class DenoDriver implements Driver {
 
   #lost(error: unknown): NetworkError {
     return networkError(error, `Lost the connection to ${describe(this.socket.remoteAddress)}`);
+  }
+}
+
+/** Deno leaves Nagle's algorithm on at both ends. */
+function setNoDelay(conn: DenoConn): void {
+  try {
+    conn.setNoDelay?.(true);
+  } catch {
+    // Some systems refuse when the connection is lost already, which the first read will say.
   }
 }
 

@@ -28,10 +28,36 @@ export interface UnixAddress {
 /** Where a socket is. */
 export type SocketAddress = TcpAddress | UnixAddress;
 
-/** Room for TLS: certificates and names. No adapter takes it yet; each rejects it with the code `not_supported`. */
+/**
+ * TLS: who we are and whom we trust, in PEM texts. One object serves both ends of a program that listens and connects: each end takes
+ * what is its own.
+ *
+ * `docs/transports.md` says what each runtime can do.
+ */
 export interface TlsOptions {
-  /** The name that the server's certificate must carry. */
+  /**
+   * Certificates of the authorities that may have signed the other end's certificate, one after the other. To connect, they take the place of those
+   * that the runtime trusts by itself (Deno trusts both). To listen, they are for the certificates of clients.
+   *
+   * @default {those that the runtime trusts}
+   */
+  readonly ca?: string;
+  /** Our certificate, and after it those that lead to the authority. To listen there has to be one; to connect, only if the server asks for it. */
+  readonly cert?: string;
+  /** The private key of {@linkcode cert}. */
+  readonly key?: string;
+  /**
+   * To connect: the name that the server's certificate must carry. Over a Unix-domain path there has to be one.
+   *
+   * @default {the IP address that is connected to}
+   */
   readonly serverName?: string;
+  /**
+   * To listen: turn away clients that show no certificate signed by {@linkcode ca}, which has to be there then.
+   *
+   * @default {false}
+   */
+  readonly requireClientCertificate?: boolean;
 }
 
 /** Options of {@linkcode Network.connect}. */
@@ -44,8 +70,8 @@ export interface ConnectOptions {
    * @default {true}
    */
   readonly noDelay?: boolean;
-  /** Wraps the connection in TLS. */
-  readonly tls?: TlsOptions;
+  /** Wraps the connection in TLS. The attempt ends when the server's certificate was verified; what the server says of ours comes with the first read. */
+  readonly tls?: TlsOptions | undefined;
 }
 
 /** Options of {@linkcode Network.listen}. */
@@ -63,8 +89,8 @@ export interface ListenOptions {
    * @default {true}
    */
   readonly noDelay?: boolean;
-  /** Wraps accepted connections in TLS. */
-  readonly tls?: TlsOptions;
+  /** Wraps accepted connections in TLS. One whose handshake fails is handed out all the same: its reads and writes reject and say why. */
+  readonly tls?: TlsOptions | undefined;
 }
 
 /**
@@ -96,7 +122,7 @@ export interface Socket {
   /**
    * Ends both directions at once and drops what has not been sent. Pending and later reads and writes reject with `reason`. Calling it again, or
    * after the socket has closed by itself, does nothing. The peer sees its connection lost where the operating system and the runtime can
-   * say so (TCP, though not on Deno), and an end elsewhere: an end alone does not prove that the other side meant it.
+   * say so (TCP without TLS, though not on Deno), and an end elsewhere: an end alone does not prove that the other side meant it.
    *
    * @param reason What reads and writes reject with; an `AbortError` unless given.
    */
@@ -129,13 +155,15 @@ export interface Network {
   /**
    * Opens a connection.
    *
-   * @throws {NetworkError} With code `refused`, `unreachable`, `timed_out`, `permission_denied`, …
+   * @throws {NetworkError} With code `refused`, `unreachable`, `timed_out`, `permission_denied`, `tls_untrusted`, …
+   * @throws {MessengerError} With code `invalid` for TLS options that lack something.
    */
   connect(address: SocketAddress, options?: ConnectOptions): Promise<Socket>;
   /**
    * Listens for connections. A Unix-domain path left behind by a process that is gone is taken over.
    *
    * @throws {NetworkError} With code `address_in_use`, `address_not_available`, `permission_denied`, …
+   * @throws {MessengerError} With code `invalid` for TLS options that lack something.
    */
   listen(address: SocketAddress, options?: ListenOptions): Promise<Listener>;
 }

@@ -9,13 +9,19 @@ import { lstat, unlink } from "node:fs/promises";
 import { createConnection, createServer } from "node:net";
 import type { Server, Socket as NodeSocket } from "node:net";
 import { dirname } from "node:path";
+import { connect as connectTls, createServer as createTlsServer } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { NetworkError } from "../errors.ts";
 import { AcceptQueue } from "./accept_queue.ts";
 import { checkAddress, describe } from "./address.ts";
-import type { ConnectOptions, Listener, ListenOptions, Network, Socket, SocketAddress } from "./network.ts";
-import { connectError, listenError, networkError, tlsNotSupported } from "./runtime_error.ts";
+import type { ConnectOptions, Listener, ListenOptions, Network, Socket, SocketAddress, TlsOptions } from "./network.ts";
+import { connectError, listenError, networkError } from "./runtime_error.ts";
 import { listenOverStalePath } from "./stale_path.ts";
 import { type Driver, StreamSocket } from "./stream_socket.ts";
+import { checkServerTls, expectedName, stillbornSocket } from "./tls.ts";
+
+/** How long a client may take for its side of the TLS handshake, in ms. */
+const TLS_HANDSHAKE_TIMEOUT = 10_000;
 
 /**
  * The network on `node:net`.
@@ -37,9 +43,9 @@ function connect(address: SocketAddress, options: ConnectOptions = {}): Promise<
   const { signal, noDelay = true, tls } = options;
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
-    if (tls !== undefined) throw tlsNotSupported("connect to", address);
     checkAddress(address, "connect to", 1);
-    const native = createConnection({ ...endpoint(address), allowHalfOpen: true, noDelay });
+    const native = dial(address, noDelay, tls);
+    const connected = tls === undefined ? "connect" : "secureConnect";
     const onError = (error: Error): void => settle(() => reject(connectError(error, address)));
     const onAbort = (): void => {
       settle(() => reject(signal?.reason));
@@ -50,23 +56,39 @@ function connect(address: SocketAddress, options: ConnectOptions = {}): Promise<
     const onConnect = (): void =>
       settle(() => resolve(new NodeDriver(native, noDelay, unnamed(address), address).socket));
     const settle = (outcome: () => void): void => {
-      native.off("error", onError).off("connect", onConnect);
+      native.off("error", onError).off(connected, onConnect);
       signal?.removeEventListener("abort", onAbort);
       outcome();
     };
-    native.once("error", onError).once("connect", onConnect);
+    native.once("error", onError).once(connected, onConnect);
     signal?.addEventListener("abort", onAbort, { once: true });
   });
 }
 
+function dial(address: SocketAddress, noDelay: boolean, tls: TlsOptions | undefined): NodeSocket {
+  const options = { ...endpoint(address), allowHalfOpen: true, noDelay };
+  if (tls === undefined) return createConnection(options);
+  const { ca, cert, key } = tls;
+  const name = expectedName(tls, address);
+  // An IP address is no name to ask a server for; what it has to prove is the host, unless we say otherwise.
+  const servername = tls.serverName === undefined ? {} : { servername: name };
+  try {
+    return connectTls({ ...options, ...servername, ca, cert, key });
+  } catch (error) {
+    throw connectError(error, address);
+  }
+}
+
 async function listen(address: SocketAddress, options: ListenOptions = {}): Promise<Listener> {
   const { backlog = 512, noDelay = true, tls } = options;
-  if (tls !== undefined) throw tlsNotSupported("listen on", address);
   checkAddress(address, "listen on", 0);
   const queue = new AcceptQueue(backlog);
   const server = await listenOverStalePath(network, address, () => {
     const { promise, resolve, reject } = Promise.withResolvers<Server>();
-    const server = createServer({ allowHalfOpen: true, noDelay }, (native) => {
+    const server = tls === undefined
+      ? createServer({ allowHalfOpen: true, noDelay })
+      : secureServer(tls, noDelay, address, queue);
+    server.on(tls === undefined ? "connection" : "secureConnection", (native: NodeSocket) => {
       const { socket } = new NodeDriver(native, noDelay, address, unnamed(address));
       // Without an address it was lost before we had it.
       if (address.transport === "tcp" && native.remoteAddress === undefined) socket.abort();
@@ -77,6 +99,22 @@ async function listen(address: SocketAddress, options: ListenOptions = {}): Prom
     return promise;
   }, removeSocket);
   return new NodeListening(server, address, queue);
+}
+
+function secureServer(tls: TlsOptions, noDelay: boolean, address: SocketAddress, queue: AcceptQueue): Server {
+  const { cert, key } = checkServerTls(tls, address);
+  const { ca, requireClientCertificate: requestCert = false } = tls;
+  const times = { handshakeTimeout: TLS_HANDSHAKE_TIMEOUT };
+  try {
+    return createTlsServer({ allowHalfOpen: true, noDelay, ca, cert, key, requestCert, ...times })
+      .on("tlsClientError", (error: Error, { remoteAddress, remotePort }: TLSSocket) => {
+        const remote = seamAddress(remoteAddress, remotePort, unnamed(address));
+        const failure = networkError(error, `Lost the connection to ${describe(remote)}`);
+        queue.push(stillbornSocket(failure, address, remote));
+      });
+  } catch (error) {
+    throw listenError(error, address);
+  }
 }
 
 /** The error that the system gave: libuv has always said EACCES of a path in no folder. */
@@ -150,7 +188,8 @@ class NodeDriver implements Driver {
       seamAddress(native.remoteAddress, native.remotePort, remote),
     );
     native.on("data", (chunk: Uint8Array) => this.#onData(chunk));
-    native.on("end", () => this.socket.ended());
+    // After a failure of TLS there is an end, which the peer never meant.
+    native.on("end", () => this.#failure === undefined ? this.socket.ended() : this.#onClosedEarly());
     native.on("error", (error) => {
       this.#failure = error;
     });
@@ -179,8 +218,10 @@ class NodeDriver implements Driver {
   }
 
   terminate(): void {
-    // A Unix-domain socket knows no reset; and one that was shut down cannot send it: Node would report that as an error and never close.
-    if (this.socket.remoteAddress.transport === "tcp" && !this.#shut) this.#native.resetAndDestroy();
+    // A Unix-domain socket knows no reset, nor does Node through TLS; and one that was shut down cannot send it: Node would report that as an error
+    // and never close.
+    const plainTcp = this.socket.remoteAddress.transport === "tcp" && !("encrypted" in this.#native);
+    if (plainTcp && !this.#shut) this.#native.resetAndDestroy();
     else this.#native.destroy();
   }
 
@@ -197,14 +238,18 @@ class NodeDriver implements Driver {
 
   #onClose(): void {
     if (this.#failure !== undefined || !this.#native.readableEnded || !this.#native.writableFinished) {
-      const action = `Lost the connection to ${describe(this.socket.remoteAddress)}`;
-      this.socket.broken(
-        this.#failure === undefined
-          ? new NetworkError("connection_lost", `${action}: it was closed`)
-          : networkError(this.#failure, action),
-      );
+      this.#onClosedEarly();
     }
     this.socket.released();
+  }
+
+  #onClosedEarly(): void {
+    const action = `Lost the connection to ${describe(this.socket.remoteAddress)}`;
+    this.socket.broken(
+      this.#failure === undefined
+        ? new NetworkError("connection_lost", `${action}: it was closed`)
+        : networkError(this.#failure, action),
+    );
   }
 }
 

@@ -68,6 +68,19 @@ const CODES: Readonly<Record<string, NetworkErrorCode>> = {
 };
 
 /**
+ * What libraries of TLS say, by the `code` of OpenSSL (Node) and BoringSSL (Bun) or, on Deno, by rustls' words. The first that fits counts:
+ * what we hold against the other end's certificate comes before what it holds against ours.
+ */
+const TLS_CODES: readonly (readonly [RegExp, NetworkErrorCode])[] = [
+  [/CERT_HAS_EXPIRED|CERT_NOT_YET_VALID|peer certificate: certificate (?:expired|not valid yet)/, "tls_expired"],
+  [/ALTNAME_INVALID|HOSTNAME_MISMATCH|peer certificate: certificate not valid for name/, "tls_wrong_name"],
+  [/CERTIFICATE_REQUIRED|CertificateRequired|DID_NOT_RETURN_A_CERTIFICATE/, "tls_client_certificate"],
+  [/ALERT_(?:UNKNOWN_CA|[A-Z_]*CERTIFICATE)|alert: (?:UnknownCA|AccessDenied|[A-Za-z]*Certificate)/, "tls_refused"],
+  [/UNABLE_TO_(?:GET_ISSUER|VERIFY)|SELF_SIGNED|CERT_|INVALID_CA|INVALID_PURPOSE|peer certificate:/, "tls_untrusted"],
+  [/ERR_(?:SSL|TLS|OSSL|BORINGSSL)|InvalidData|fatal alert|keys may not be consistent/, "tls_failed"],
+];
+
+/**
  * A runtime's error as one of ours.
  *
  * @param error What the runtime threw.
@@ -92,14 +105,22 @@ export function listenError(error: unknown, address: SocketAddress): NetworkErro
   );
 }
 
-/** What an adapter says of options that it does not take. */
-export function tlsNotSupported(action: string, address: SocketAddress): NetworkError {
-  return new NetworkError("not_supported", `Cannot ${action} ${describe(address)}: TLS is not supported yet`);
+/** What an adapter says of TLS that it cannot do. */
+export function tlsNotSupported(
+  action: string,
+  address: SocketAddress,
+  why = "there is no TLS in memory",
+): NetworkError {
+  return new NetworkError("not_supported", `Cannot ${action} ${describe(address)}: ${why}`);
 }
 
 function codeOf(error: unknown): NetworkErrorCode {
-  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
-  return CODES[String(code)] ?? CODES[String(name)] ?? "network";
+  const { code, name, message } = (error ?? {}) as { code?: unknown; name?: unknown; message?: unknown };
+  return CODES[String(code)] ?? CODES[String(name)] ?? tlsCodeOf(`${code} ${name} ${message}`) ?? "network";
+}
+
+function tlsCodeOf(words: string): NetworkErrorCode | undefined {
+  return TLS_CODES.find(([pattern]) => pattern.test(words))?.[1];
 }
 
 function wordsOf(error: unknown): string {

@@ -18,6 +18,13 @@ test("memory: networks know nothing of each other", async () => {
   assertEquals([one.openListeners, other.openListeners], [1, 1]);
 });
 
+test("memory: TLS is turned down, not left out", async () => {
+  const network = new MemoryNetwork();
+  await assertFails(network.listen(anyPort, { tls: {} }), "not_supported");
+  const listener = await network.listen(anyPort);
+  await assertFails(network.connect(listener.address, { tls: {} }), "not_supported");
+});
+
 test("memory: the same program sees the same ports every time", async () => {
   const ports = async (): Promise<number[]> => {
     const network = new MemoryNetwork();

@@ -12,6 +12,10 @@ export interface Limits {
   readonly noReset?: string;
   /** Why a write is lost that is under way when the peer's end arrives, though only the other direction has ended. */
   readonly noWriteAcrossEnd?: string;
+  /** Why small writes wait until the one before is acknowledged. */
+  readonly noNoDelay?: string;
+  /** Why there are no Unix-domain paths. */
+  readonly noUnix?: string;
   /** Why Unix-domain paths are no files. */
   readonly noFiles?: string;
   /** How many sockets and listeners the adapter has open, if it can tell. */
