@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Usage } from "./usage.ts";
+
 /** What the first byte of a message asks the server to do with it. */
 export const Ask = {
   /** Count it. */
@@ -32,8 +34,8 @@ export interface Peer {
   connect(port: number): Promise<Client>;
   /** Whether answers may come in another order than their questions. */
   readonly unordered?: boolean;
-  /** Processor time, in µs, of processes that the server needs beside its own. */
-  helpersCpu?(): number;
+  /** What processes have used that the server needs beside its own. */
+  helpers?(): Usage;
 }
 
 /** The client's side of one connection. */

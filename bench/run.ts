@@ -4,12 +4,11 @@
  * @module
  */
 
-import { appendFileSync } from "node:fs";
+import { appendFileSync, existsSync } from "node:fs";
 import process from "node:process";
 import type { Times } from "./bench.ts";
 import { canPin, measure, TooLong } from "./processes.ts";
-import type { Result } from "./results.ts";
-import { title } from "./results.ts";
+import { readResults, type Result, title } from "./results.ts";
 import { type Case, contestants } from "./workloads.ts";
 import type { Runtime } from "../tools/runtimes.ts";
 
@@ -28,7 +27,7 @@ export interface Plan {
   readonly limit: number;
   /** After how many seconds no other round is begun that is not likely to end by then. */
   readonly deadline?: number | undefined;
-  /** Where to append the results, a line each. */
+  /** Where to append the results, a line each. The rounds of a file that has some already are counted on. */
   readonly json?: string | undefined;
 }
 
@@ -69,7 +68,8 @@ export async function run(plan: Plan): Promise<Outcome> {
 
   const entrants = await check(plan, failures), cases = plan.cases.filter(({ pinned }) => !pinned || canPin);
   const begun = performance.now();
-  for (let round = 0; round < plan.rounds; round++) {
+  const first = plan.json === undefined ? 0 : roundsIn(plan.json);
+  for (let round = first; round < first + plan.rounds; round++) {
     const start = performance.now();
     for (const what of cases) {
       for (const runtime of plan.runtimes) {
@@ -111,6 +111,10 @@ async function failureOf(runtime: Runtime, peer: string): Promise<string | undef
   } catch (error) {
     return (error as Error).message;
   }
+}
+
+function roundsIn(path: string): number {
+  return existsSync(path) ? Math.max(0, ...readResults(path).map(({ round }) => round + 1)) : 0;
 }
 
 function rotated<T>(items: readonly T[], by: number): T[] {

@@ -20,11 +20,13 @@ export interface Usage {
   readonly rss: number;
 }
 
-/** What this process has used; `helpers` is the processor time of others that work for it. */
-export function usage({ collect }: Question, helpers = 0): Usage {
+const NOBODY: Usage = { cpu: 0, rss: 0 };
+
+/** What this process has used, and others that work for it. */
+export function usage({ collect }: Question, helpers: Usage = NOBODY): Usage {
   if (collect) collectGarbage();
   const { user, system } = process.cpuUsage();
-  return { cpu: user + system + helpers, rss: process.memoryUsage().rss };
+  return { cpu: user + system + helpers.cpu, rss: process.memoryUsage().rss + helpers.rss };
 }
 
 /** Node and Deno have it by a flag that the benches give them. */

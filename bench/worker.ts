@@ -21,7 +21,7 @@ lines.on("close", () => process.exit(0));
 
 if (role === "serve") {
   const port = await peer.serve(new Service());
-  lines.on("line", (line) => say(usage(JSON.parse(line) as Question, peer.helpersCpu?.())));
+  lines.on("line", (line) => say(usage(JSON.parse(line) as Question, peer.helpers?.())));
   say({ port });
 } else {
   const workload = rest[1]!,

@@ -87,7 +87,7 @@ const ground: Readonly<Record<string, Contestant>> = {
 };
 
 /** What a user would pick instead. */
-const others: Readonly<Record<string, Contestant>> = {
+export const others: Readonly<Record<string, Contestant>> = {
   "ws": { file: "ws", workloads: everything, installed: true },
   "builtin-ws": {
     file: "builtin_ws",

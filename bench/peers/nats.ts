@@ -1,4 +1,4 @@
-/** NATS: a broker, nats-server, between the two processes. What it uses of the processors counts. */
+/** NATS: a broker, nats-server, between the two processes. What it uses counts as the server's. */
 
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -11,8 +11,8 @@ import { installed } from "./install.ts";
 const SUBJECT = "bench";
 /** Bytes that may be on their way to the broker before the sender waits for it. */
 const MOST_WAITING = 1024 * 1024;
-/** Where Linux counts processor time, and in what: hundredths of a second. */
-const USER = 11, SYSTEM = 12, TICK = 10_000;
+/** Where Linux counts processor time, in hundredths of a second, and resident memory, in pages. */
+const USER = 11, SYSTEM = 12, TICK = 10_000, RESIDENT = 21, PAGE = 4096;
 
 interface Message {
   readonly data: Uint8Array;
@@ -67,11 +67,11 @@ export const peer: Peer = {
     return client;
   },
 
-  helpersCpu() {
-    if (broker === undefined || process.platform !== "linux") return 0;
+  helpers() {
+    if (broker === undefined || process.platform !== "linux") return { cpu: 0, rss: 0 };
     // The program's name, the second field, may hold spaces.
-    const fields = readFileSync(`/proc/${broker}/stat`, "utf8").split(") ")[1]!.split(" ");
-    return (Number(fields[USER]) + Number(fields[SYSTEM])) * TICK;
+    const fields = readFileSync(`/proc/${broker}/stat`, "utf8").split(") ")[1]!.split(" ").map(Number);
+    return { cpu: (fields[USER]! + fields[SYSTEM]!) * TICK, rss: fields[RESIDENT]! * PAGE };
   },
 };
 
