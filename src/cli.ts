@@ -99,8 +99,9 @@ function isHelp(word: string): boolean {
 /** What went wrong, in one line where it was foreseen. */
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const foreseen = error instanceof MessengerError || error instanceof UsageError || error instanceof Failure ||
-    typeof (error as { code?: unknown }).code === "string";
+  // Errors of the system have a code; a runtime that lacks a permission says by a name of its own which.
+  const isTheSystems = typeof (error as { code?: unknown }).code === "string" || error.name === "NotCapable";
+  const foreseen = isTheSystems || [MessengerError, UsageError, Failure].some((kind) => error instanceof kind);
   return foreseen ? error.message : error.stack ?? error.message;
 }
 

@@ -8,7 +8,7 @@ import type { ConnectionStats, StatsSnapshot } from "../stats_service.ts";
 import { plain } from "./message_words.ts";
 import { bytes, counted, duration } from "./units.ts";
 
-const HEADINGS = ["PEER", "KIND", "STATE", "QUEUED", "IN/S", "BYTES IN/S", "RECEIVED", "RECONNECTS"] as const;
+const HEADINGS = ["PEER", "KIND", "STATE", "QUEUE", "IN/S", "BYTES/S", "IN", "BACK"] as const;
 /** The columns that hold words, at the left. */
 const WORDS = 3;
 
@@ -24,6 +24,11 @@ export function topFrame(now: StatsSnapshot, before: StatsSnapshot | undefined):
   const rate = (count: number, last: number | undefined): number | undefined =>
     last === undefined || seconds <= 0 ? undefined : (count - last) / seconds;
   const stats = now.stats, last = earlier?.stats;
+  const flow = (direction: "recv" | "send"): string => {
+    const messages = `msgr_${direction}_messages` as const, size = `msgr_${direction}_bytes` as const;
+    const speed = `${eachMessage(rate(stats[messages], last?.[messages]))}, ${eachByte(rate(stats[size], last?.[size]))}`;
+    return `${speed}; in all ${counted(stats[messages], "message")}, ${bytes(stats[size])}`;
+  };
   const lastOf = new Map(earlier?.connections.map((connection) => [connection.peer, connection]));
   const rows = now.connections.map((connection) => ({
     connection,
@@ -33,17 +38,14 @@ export function topFrame(now: StatsSnapshot, before: StatsSnapshot | undefined):
 
   return [
     `${plain(now.name)} at ${plain(now.address)}, watched for ${duration((now.time - now.since) / 1000)}`,
-    `in ${each(rate(stats.msgr_recv_messages, last?.msgr_recv_messages))}, ${
-      eachBytes(rate(stats.msgr_recv_bytes, last?.msgr_recv_bytes))
-    }; out ${each(rate(stats.msgr_send_messages, last?.msgr_send_messages))}, ${
-      eachBytes(rate(stats.msgr_send_bytes, last?.msgr_send_bytes))
-    }; in all ${counted(stats.msgr_recv_messages, "message")} in, ${stats.msgr_send_messages.toLocaleString("en")} out`,
-    `${counted(now.connections.length, "connection")}; ${counted(stats.connect_attempts, "attempt")} to dial, ${
+    `in   ${flow("recv")}`,
+    `out  ${flow("send")}`,
+    `${counted(now.connections.length, "connection")}, ${counted(stats.connect_attempts, "attempt")} to dial, ${
       counted(stats.reconnects, "reconnect")
-    }; ${stats.replayed_messages} sent again, ${stats.duplicate_messages} came twice, ${stats.dropped_messages} dropped; ${
-      counted(stats.protocol_errors, "protocol error")
-    }`,
-    `waiting to be handled: ${stats.dispatch_queue_len}, ${bytes(stats.dispatch_throttle_bytes)}`,
+    }, ${counted(stats.protocol_errors, "protocol error")}`,
+    `${stats.replayed_messages} sent again, ${stats.duplicate_messages} came twice, ${stats.dropped_messages} dropped; ${
+      counted(stats.dispatch_queue_len, "message")
+    } waiting, ${bytes(stats.dispatch_throttle_bytes)}`,
     "",
     ...table([
       HEADINGS,
@@ -71,11 +73,11 @@ function numbers(
   ];
 }
 
-function each(rate: number | undefined): string {
+function eachMessage(rate: number | undefined): string {
   return rate === undefined ? "– messages/s" : `${Math.round(rate).toLocaleString("en")} messages/s`;
 }
 
-function eachBytes(rate: number | undefined): string {
+function eachByte(rate: number | undefined): string {
   return rate === undefined ? "– B/s" : `${bytes(rate)}/s`;
 }
 
