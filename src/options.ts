@@ -209,7 +209,6 @@ const LONGEST_WAIT = 0x7fffffff;
 
 const DEFAULTS: ResolvedOptions = Object.freeze({
   environment: systemEnvironment,
-  tls: undefined,
   maxFrontBytes: 64 * MIB,
   maxMiddleBytes: 64 * MIB,
   maxDataBytes: 64 * MIB,
@@ -263,7 +262,7 @@ export function resolveOptions(options: MessengerOptions): ResolvedOptions {
     if (typeof resolved[key] === "function") continue;
     throw new MessengerError("invalid", `Bad option ${key}: got ${resolved[key]}, expected a function`);
   }
-  return { ...resolved, ...guarded(resolved) };
+  return { ...resolved, ...guarded(resolved), ...(options.tls !== undefined && { tls: options.tls }) };
 }
 
 /** A failure that nobody hears of is worse than a library that writes a line. */
