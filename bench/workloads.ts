@@ -78,6 +78,8 @@ const everything: readonly Workload[] = [...messages, "idle", "connections"];
 /** This module, in the ways it can be used. */
 const own: Readonly<Record<string, Contestant>> = {
   "msgr": { file: "msgr", workloads: [...everything, "queued", "replay"] },
+  "msgr-streams": { file: "msgr_streams", workloads: messages },
+  "msgr-requests": { file: "msgr_requests", workloads: ["window", "pingpong"] },
 };
 
 /** What this module stands on, and what a hurried programmer would write on it. */
