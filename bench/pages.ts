@@ -32,7 +32,8 @@ if (path === undefined) {
 await install();
 const results = readResults(path);
 writeFileSync(`${root}/docs/benchmarks.svg`, chart(results));
-replace("README.md", summaryTable(results.filter((result) => SUMMARY.includes(title(result)))));
+const picture = "![Messages a second, round trips and memory, of the messenger and of others](docs/benchmarks.svg)";
+replace("README.md", `${picture}\n\n${summaryTable(results.filter((result) => SUMMARY.includes(title(result))))}`);
 replace("docs/performance.md", fullTables(results));
 // The formatter aligns tables.
 process.exitCode = (await run(binary("deno"), ["fmt", "README.md", "docs/performance.md"])).code ?? 1;
