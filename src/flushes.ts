@@ -5,7 +5,7 @@
  */
 
 import type { MessengerError } from "./errors.ts";
-import type { OutQueue, QueueMark } from "./out_queue.ts";
+import type { QueueMark } from "./out_queue.ts";
 
 interface Flush {
   readonly mark: QueueMark;
@@ -15,15 +15,9 @@ interface Flush {
 
 /** Who waits for the end of what was queued when they came. */
 export class Flushes {
-  readonly #out: OutQueue;
   readonly #waiting = new Set<Flush>();
 
-  /** @param out The queue. */
-  constructor(out: OutQueue) {
-    this.#out = out;
-  }
-
-  /** Fulfils when {@linkcode settle} is told of the last message that is queued now. */
+  /** Fulfils when {@linkcode settle} is told of the last message before the mark. */
   add(mark: QueueMark, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const abort = () => leave(() => reject(signal!.reason));
@@ -45,8 +39,7 @@ export class Flushes {
   /** Everything up to number `seq` is where it should be. */
   settle(seq: number): void {
     for (const { mark, resolve } of this.#waiting) {
-      const last = this.#out.numberOf(mark);
-      if (last !== undefined && last <= seq) resolve();
+      if (isReached(mark, seq)) resolve();
     }
   }
 
@@ -54,4 +47,9 @@ export class Flushes {
   rejectAll(reason: MessengerError): void {
     for (const { reject } of this.#waiting) reject(reason);
   }
+}
+
+/** Whether all messages before the mark are up to number `seq`. */
+export function isReached({ open, seq: last }: QueueMark, seq: number): boolean {
+  return open === 0 && last <= seq;
 }

@@ -16,14 +16,18 @@ interface Lane {
   readonly messages: Ring<Message>;
   /** How many were ever taken out. */
   taken: number;
+  /** Marks, and at how many each is. */
+  readonly marks: { readonly taken: number; readonly mark: QueueMark }[];
+  /** At how many the first of them is; -1 for none. */
+  nextMark: number;
 }
 
-/** The end of what was queued at one moment: by the lane, since messages that come later may overtake. */
+/** The end of what was queued at one moment. Each priority has its own end, since messages that come later may overtake. */
 export interface QueueMark {
-  /** Lanes with messages that had no number yet, and how many each has given when the last of them has one. */
-  readonly lanes: readonly { readonly lane: Pick<Lane, "taken">; readonly taken: number }[];
-  /** The number up to which all of them are, once all have one. */
-  seq?: number;
+  /** How many priorities have not come to it. */
+  open: number;
+  /** The number of the last message before it, once none is open. */
+  seq: number;
 }
 
 /**
@@ -92,9 +96,9 @@ export class OutQueue {
     for (const lane of this.#lanes) {
       const message = lane.messages.shift();
       if (message === undefined) continue;
-      lane.taken++;
       this.#unsent--;
       this.outSeq++;
+      if (++lane.taken === lane.nextMark) this.#passMarks(lane);
       if (keep) {
         this.#sent.push(message);
         this.#cursor++;
@@ -154,25 +158,36 @@ export class OutQueue {
 
   /** Marks the end of what is queued now. It means nothing any more after {@linkcode clear}. */
   mark(): QueueMark {
-    const waiting = this.#lanes.filter(({ messages }) => messages.length > 0);
-    return { lanes: waiting.map((lane) => ({ lane, taken: lane.taken + lane.messages.length })) };
-  }
-
-  /** A number up to which all messages before the mark are; nothing while one of them has none. */
-  numberOf(mark: QueueMark): number | undefined {
-    if (mark.seq === undefined && mark.lanes.every(({ lane, taken }) => lane.taken >= taken)) {
-      mark.seq = this.acknowledged + this.#sent.length;
+    const mark = { open: 0, seq: this.acknowledged + this.#sent.length };
+    for (const lane of this.#lanes) {
+      if (lane.messages.length === 0) continue;
+      mark.open++;
+      lane.marks.push({ taken: lane.taken + lane.messages.length, mark });
+      lane.nextMark = lane.marks[0]!.taken;
     }
-    return mark.seq;
+    return mark;
   }
 
   /** Forgets every message, sent or not. Ceph's `discard_out_queue`. @returns How many there were. */
   clear(): number {
     const count = this.#unsent + this.#sent.length;
-    for (const lane of this.#lanes) lane.messages.clear();
+    for (const lane of this.#lanes) {
+      lane.messages.clear();
+      lane.marks.length = 0;
+      lane.nextMark = -1;
+    }
     this.#sent.clear();
     this.#unsent = this.#cursor = this.#bytes = 0;
     return count;
+  }
+
+  #passMarks(lane: Lane): void {
+    while (lane.marks[0]?.taken === lane.taken) {
+      const { mark } = lane.marks.shift()!;
+      mark.open--;
+      mark.seq = this.outSeq;
+    }
+    lane.nextMark = lane.marks[0]?.taken ?? -1;
   }
 
   #forgetFirst(): void {
@@ -184,7 +199,7 @@ export class OutQueue {
     while (index < this.#lanes.length && this.#lanes[index]!.priority > priority) index++;
     let lane = this.#lanes[index];
     if (lane?.priority !== priority) {
-      lane = { priority, messages: new Ring(), taken: 0 };
+      lane = { priority, messages: new Ring(), taken: 0, marks: [], nextMark: -1 };
       this.#lanes.splice(index, 0, lane);
     }
     return lane;

@@ -6,7 +6,7 @@
 
 import type { Connection } from "./connection.ts";
 import { MessengerError } from "./errors.ts";
-import { Flushes } from "./flushes.ts";
+import { Flushes, isReached } from "./flushes.ts";
 import type { Message } from "./message.ts";
 import type { IncomingMessages, OutgoingMessages } from "./message_streams.ts";
 import { OutQueue } from "./out_queue.ts";
@@ -98,6 +98,7 @@ export class Session {
 
   /** Above this many queued bytes the session is not ready for more. */
   readonly highWaterMark: number;
+  #isHeld = false;
   #ready: PromiseWithResolvers<void> | undefined;
   #ended: PromiseWithResolvers<void> | undefined;
 
@@ -108,7 +109,7 @@ export class Session {
 
   /** Whether there is no room for more messages now. */
   get isFull(): boolean {
-    return this.out.bytes >= this.highWaterMark && this.carrier !== undefined;
+    return !this.#hasRoom(this.highWaterMark);
   }
 
   /** Fulfils when there is room for more messages. */
@@ -120,9 +121,29 @@ export class Session {
 
   /** Lets callers go on that wait for room, if there is some again. */
   drained(): void {
-    if (this.#ready === undefined || (this.out.bytes >= this.highWaterMark / 2 && this.carrier !== undefined)) return;
+    if (this.#ready === undefined || !this.#hasRoom(this.highWaterMark / 2)) return;
     this.#ready.resolve();
     this.#ready = undefined;
+  }
+
+  /**
+   * While a throttle keeps the Reader from reading, acks wait unread behind messages, and a handler that waits for room before it answers would wait
+   * for itself. Until they can be read, what the network has taken counts little.
+   */
+  #hasRoom(mark: number): boolean {
+    const { bytes, unsent } = this.out;
+    return bytes < mark || this.carrier === undefined ||
+      (this.#isHeld && unsent === 0 && bytes < UNREAD_ACKS * this.highWaterMark);
+  }
+
+  /** Whether a throttle keeps the Reader from reading. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  set isHeld(isHeld: boolean) {
+    this.#isHeld = isHeld;
+    if (isHeld) this.drained();
   }
 
   /** A message of `bytes` bytes takes its share of the throttles. */
@@ -168,9 +189,9 @@ export class Session {
   flush(signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted) return Promise.reject(signal.reason);
     if (this.carrier === undefined) return Promise.reject(this.#endError());
-    const mark = this.out.mark(), last = this.out.numberOf(mark);
-    if (last !== undefined && last <= (this.carrier.isLossy ? this.written : this.out.acknowledged)) return READY;
-    return (this.#flushes ??= new Flushes(this.out)).add(mark, signal);
+    const mark = this.out.mark();
+    if (isReached(mark, this.carrier.isLossy ? this.written : this.out.acknowledged)) return READY;
+    return (this.#flushes ??= new Flushes()).add(mark, signal);
   }
 
   /** The peer has acknowledged messages. */
@@ -226,3 +247,8 @@ export class Session {
 }
 
 const READY = Promise.resolve();
+/**
+ * How many times the high-water mark may be sent and not acknowledged while acks cannot be read. An honest peer's acks come after what it and the
+ * systems between had under way, which is some MiB; one that never acknowledges anything is stopped here.
+ */
+const UNREAD_ACKS = 16;
