@@ -7,7 +7,7 @@
 
 import { readable } from "./table.ts";
 import { type Result, select, type Spread, spread, type Subject, subjectsOf, title } from "./results.ts";
-import { contestants, field, headlines, home } from "./workloads.ts";
+import { contestants, field, headlineOf } from "./workloads.ts";
 import { type Runtime, runtimes } from "../tools/runtimes.ts";
 
 /** The panels, as far as they were measured, two in a row. */
@@ -70,8 +70,9 @@ ${parts.join("\n")}
 }
 
 function panelOf(results: readonly Result[], subject: Omit<Subject, "runtime">): Panel {
-  const { field: figure, unit, better } = headlines[subject.workload];
-  const peers = Object.keys(contestants).filter((peer) => field.includes(peer) || home.includes(peer));
+  const { field: figure, unit, better } = headlineOf(subject);
+  // Nobody can be compared with bare sockets, which have no messages.
+  const peers = Object.keys(contestants).filter((peer) => field.includes(peer) || peer === "framed");
   const groups = runtimes.flatMap((runtime) => {
     const bars = peers.flatMap((peer) => {
       const own = spread(select(results, { ...subject, runtime }, peer), figure);
@@ -109,7 +110,7 @@ function draw({ name, unit, groups }: Panel, x: number, top: number): string {
 }
 
 function drawBar({ peer, median, least, most }: Bar, x: number, y: number, scale: (value: number) => number): string {
-  const kind = peer === "msgr" ? " own" : "", ground = peer === "bare" || peer === "framed" ? " ground" : "";
+  const kind = peer === "msgr" ? " own" : "", ground = peer === "framed" ? " ground" : "";
   const left = x + NAMES, middle = y + BAR / 2, text = y + BAR - 1;
   const round = (value: number) => Number(value.toFixed(1));
   return [

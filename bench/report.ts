@@ -7,7 +7,7 @@
 import type { Figures } from "./bench.ts";
 import { ratio, type Result, select, spread, type Subject, subjectsOf, title } from "./results.ts";
 import type { Failure, Outcome } from "./run.ts";
-import { headlines } from "./workloads.ts";
+import { headlineOf } from "./workloads.ts";
 import { runtimes } from "../tools/runtimes.ts";
 
 /** The figures beside a workload's own, where there are any. */
@@ -30,7 +30,7 @@ export function report({ results, failures }: Outcome): void {
 }
 
 function reportOne(results: readonly Result[], subject: Subject): void {
-  const about = select(results, subject), { field, unit } = headlines[subject.workload];
+  const about = select(results, subject), { field, unit } = headlineOf(subject);
   if (about.length === 0) return;
   const peers = [...new Set(about.map(({ peer }) => peer))];
   const columns = more.filter(([figure]) => figure !== field && about.some((result) => result[figure] !== undefined));

@@ -6,7 +6,7 @@
 
 import { readFileSync } from "node:fs";
 import type { Figures } from "./bench.ts";
-import { headlines, type Workload } from "./workloads.ts";
+import { headlineOf, type Workload } from "./workloads.ts";
 import type { Runtime } from "../tools/runtimes.ts";
 
 /** One measurement. */
@@ -63,7 +63,7 @@ export function spread(results: readonly Result[], figure: keyof Figures): Sprea
  * rounds' ratios, as a machine may be slower for all in one round than in the next.
  */
 export function ratio(results: readonly Result[], subject: Subject, peer: string, to: string): number | undefined {
-  const { field, better } = headlines[subject.workload];
+  const { field, better } = headlineOf(subject);
   const others = select(results, subject, to);
   const ratios = select(results, subject, peer).flatMap((result) => {
     const other = others.find(({ round }) => round === result.round)?.[field], own = result[field];

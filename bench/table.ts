@@ -5,7 +5,7 @@
  */
 
 import { ratio, type Result, select, spread, type Subject, subjectsOf, title } from "./results.ts";
-import { contestants, headlines, others } from "./workloads.ts";
+import { contestants, headlineOf, others } from "./workloads.ts";
 import { runtimes } from "../tools/runtimes.ts";
 
 const runtimeNames = { deno: "Deno", bun: "Bun", node: "Node" } as const;
@@ -19,7 +19,7 @@ export function summaryTable(results: readonly Result[]): string {
     ...runtimes.map((runtime) => {
       const own = figure(results, { ...subject, runtime }, "msgr");
       const best = bestOther(results, { ...subject, runtime });
-      return best === undefined ? own : `${own}; ${best.ratio.toFixed(1)}× ${best.peer}`;
+      return best === undefined ? own : `${own}; ${times(best.ratio)} ${best.peer}`;
     }),
   ]);
   return markdown([["work", ...runtimes.map((runtime) => runtimeNames[runtime])], ...rows]);
@@ -36,7 +36,7 @@ export function fullTables(results: readonly Result[]): string {
       ...runtimes.flatMap((runtime) => cells(results, { ...subject, runtime }, peer)),
     ]);
     const heads = runtimes.flatMap((runtime) => [runtimeNames[runtime], "least – most", "msgr is"]);
-    return `### ${title(subject)}\n\n${headlines[subject.workload].unit}\n\n${markdown([["", ...heads], ...rows])}`;
+    return `### ${title(subject)}\n\n${headlineOf(subject).unit}\n\n${markdown([["", ...heads], ...rows])}`;
   }).join("\n\n");
 }
 
@@ -59,19 +59,23 @@ function isOursAbout(result: Result, subject: Omit<Subject, "runtime">): boolean
 }
 
 function figure(results: readonly Result[], subject: Subject, peer: string): string {
-  const { field, unit } = headlines[subject.workload], own = spread(select(results, subject, peer), field);
+  const { field, unit } = headlineOf(subject), own = spread(select(results, subject, peer), field);
   return own === undefined ? MISSING : `${readable(own.median)} ${unit}`;
 }
 
 function cells(results: readonly Result[], subject: Subject, peer: string): string[] {
-  const own = spread(select(results, subject, peer), headlines[subject.workload].field);
+  const own = spread(select(results, subject, peer), headlineOf(subject).field);
   if (own === undefined) return [MISSING, "", ""];
-  const times = peer === "msgr" ? undefined : ratio(results, subject, "msgr", peer);
+  const better = peer === "msgr" ? undefined : ratio(results, subject, "msgr", peer);
   return [
     readable(own.median),
     `${readable(own.least)} – ${readable(own.most)}`,
-    times === undefined ? "" : `${times.toFixed(2)}×`,
+    better === undefined ? "" : times(better),
   ];
+}
+
+function times(ratio: number): string {
+  return `${Number(ratio.toPrecision(2))}×`;
 }
 
 function markdown(rows: readonly (readonly string[])[]): string {

@@ -50,8 +50,7 @@ export interface Headline {
 
 const rate: Headline = { field: "msgs_per_s", unit: "messages/s", better: "more" };
 
-/** What each workload is about. */
-export const headlines: Readonly<Record<Workload, Headline>> = {
+const headlines: Readonly<Record<Workload, Headline>> = {
   oneway: rate,
   window: { ...rate, unit: "round trips/s" },
   pingpong: { field: "p50_us", unit: "µs (p50)", better: "less" },
@@ -60,6 +59,15 @@ export const headlines: Readonly<Record<Workload, Headline>> = {
   queued: rate,
   replay: rate,
 };
+
+/** From which size on it is the bytes that cost, and not the message. */
+const LARGE = 65_536;
+
+/** What a workload is about. */
+export function headlineOf({ workload, size }: Pick<Case, "workload" | "size">): Headline {
+  const headline = headlines[workload];
+  return headline === rate && size >= LARGE ? { field: "mb_per_s", unit: "MB/s", better: "more" } : headline;
+}
 
 /** What is measured, under its name in the reports. */
 export interface Contestant {
