@@ -128,6 +128,16 @@ export class OsdClient {
   }
 
   /**
+   * The newest map that the monitors have, whatever we have heard.
+   *
+   * @throws {MessengerError} As `MonClient.json()`.
+   */
+  async newestMap(): Promise<OsdMap> {
+    if (this.#over !== undefined) throw this.#over;
+    return await this.#placement.newestMap();
+  }
+
+  /**
    * Has an OSD carry out operations on an object, together.
    *
    * @param target The object.
@@ -253,18 +263,20 @@ export class OsdClient {
 
   #send(pending: Pending): void {
     try {
-      const route = this.#placement.find(pending.target, pending.hash);
+      const route = this.#placement.find(pending.target, pending.hash, (pending.flags & OsdFlag.WRITE) !== 0);
       if ("waitsFor" in route) pending.waitsFor = route.waitsFor;
-      else if (pending.session === undefined || pending.route?.fence !== route.fence) this.#sendBy(route, pending);
+      else this.#sendBy(route, pending);
     } catch (error) {
       pending.reject(error);
       this.#pending.delete(pending.tid);
     }
   }
 
+  /** Sends a request by a route, unless it was sent by that. */
   #sendBy(route: OsdRoute, pending: Pending): void {
     const { osd, address, group, epoch } = route, { tid, client, hash, mtime, operations, target } = pending;
     pending.waitsFor = `an answer of osd.${osd} at ${address}`;
+    if (pending.session !== undefined && pending.route?.fence === route.fence) return;
     pending.session = undefined;
     if (this.#troubles.get(osd)?.isPausing) return;
     const session = this.#sessions.get(osd) ?? this.#open(osd, address);

@@ -32,6 +32,10 @@ export interface OsdPool {
 export interface OsdMap {
   /** Counts the changes of the map. */
   readonly epoch: number;
+  /** Whether clients are asked to hold their reads back. */
+  readonly isReadingPaused: boolean;
+  /** Whether clients are asked to hold their writes back. */
+  readonly isWritingPaused: boolean;
   /** The pools by their number. */
   readonly pools: ReadonlyMap<number, OsdPool>;
   /** The OSDs that are up, and where they speak msgr v1; `undefined` where they do not. */
@@ -69,8 +73,11 @@ export function parseOsdMap(dump: unknown): OsdMap {
     if (![epoch, ...pools.map((pool) => pool.pg_num)].every((count) => Number.isInteger(count) && count > 0)) {
       throw bad("epoch or pg_num", "something else", "a number above 0");
     }
+    const set = flags.split(",");
     return {
       epoch,
+      isReadingPaused: set.includes("pauserd"),
+      isWritingPaused: set.includes("pausewr"),
       pools: new Map(pools.map((pool) => [pool.pool, {
         id: pool.pool,
         name: pool.pool_name,

@@ -103,6 +103,15 @@ export class OsdPlacement {
     return this.#current() ?? await this.#refresh();
   }
 
+  /**
+   * The newest map that the monitors have, whatever we have heard.
+   *
+   * @throws {MessengerError} As `MonClient.json()`.
+   */
+  newestMap(): Promise<OsdMap> {
+    return this.#refresh();
+  }
+
   /** There is a newer map. It is only asked for once somebody looks for a route. */
   heardOf(epoch: number): void {
     if (epoch <= this.#newestEpoch) return;
@@ -120,9 +129,10 @@ export class OsdPlacement {
    *
    * @param target What it is about.
    * @param hash The hash of the object's name.
+   * @param isWrite Whether it changes something.
    * @throws {MessengerError} With code `not_found` if the pool is gone; `incompatible` if the pool or the OSD is none that can be talked to.
    */
-  find(target: OsdTarget, hash: number): OsdRoute | NoRoute {
+  find(target: OsdTarget, hash: number, isWrite: boolean): OsdRoute | NoRoute {
     const map = this.#current();
     if (map === undefined) {
       this.#refresh().catch(() => {});
@@ -130,6 +140,7 @@ export class OsdPlacement {
     }
     const pool = map.pools.get(target.pool);
     if (pool === undefined) throw new MessengerError("not_found", `Pool ${target.pool} does not exist any more`);
+    if (isWrite ? map.isWritingPaused : map.isReadingPaused) return { waitsFor: "the end of the cluster's pause" };
     const seed = target.seed ?? placementSeed(hash, pool.pgNum), pgid = `${pool.id}.${seed.toString(16)}`;
     const primary = this.#primaries.get(pgid);
     if (primary === undefined || primary.epoch < map.epoch) {

@@ -9,6 +9,7 @@ import { MessengerError } from "../errors.ts";
 import { MonClient, type MonClientOptions } from "./mon_client.ts";
 import { OsdClient } from "./osd_client.ts";
 import { OsdFaults } from "./osd_faults.ts";
+import type { OsdMap } from "./osd_map.ts";
 import { type RadosOptions, type ResolvedRadosOptions, resolveRadosOptions } from "./rados_options.ts";
 import { RadosPool } from "./rados_pool.ts";
 
@@ -64,7 +65,7 @@ export class RadosClient implements AsyncDisposable {
    * @throws {MessengerError} As {@linkcode MonClient.json}.
    */
   async pools(): Promise<{ id: number; name: string }[]> {
-    const { pools } = await this.#osds.map();
+    const { pools } = await this.#osds.newestMap();
     return [...pools.values()].map(({ id, name }) => ({ id, name }));
   }
 
@@ -74,7 +75,9 @@ export class RadosClient implements AsyncDisposable {
    * @throws {MessengerError} With code `not_found` if there is none; else as {@linkcode MonClient.json}.
    */
   async pool(name: string): Promise<RadosPool> {
-    const { pools } = await this.#osds.map(), pool = [...pools.values()].find((pool) => pool.name === name);
+    const find = ({ pools }: OsdMap) => [...pools.values()].find((pool) => pool.name === name);
+    // One that was made a moment ago may be in no map yet that we have heard of.
+    const pool = find(await this.#osds.map()) ?? find(await this.#osds.newestMap());
     if (pool === undefined) throw new MessengerError("not_found", `There is no pool "${name}"`);
     return new RadosPool(pool, this.#osds, this.#options);
   }

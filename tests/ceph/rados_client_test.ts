@@ -312,10 +312,41 @@ test("a map that changes nothing for a request does not send it again", async ()
   assertEquals(osd!.received.length, 1);
   osd!.mute = false;
   // What an OSD may have dropped because of it is sent again.
-  rados.flags = "pausewr";
+  rados.flags = "noout";
   rados.publish();
   await settle(put, 10);
   assertEquals(osd!.received.length, 2);
+});
+
+test("a cluster that pauses its clients' writes is not written to until it ends the pause, and may be read", async () => {
+  await using rados = await FakeRados.start();
+  const { pool, settle } = await opened(rados);
+  await settle(pool.put("o", "a"));
+  rados.flags = "noout,pausewr";
+  rados.publish();
+  await rados.cluster.environment.run({ ms: 1 });
+  const put = pool.put("o", "b");
+  await rados.cluster.environment.run({ ms: 20_000 });
+  assertEquals(textOf(await settle(pool.get("o"), 1)), "a");
+  rados.flags = "pauserd";
+  rados.publish();
+  await settle(put, 1);
+  const get = pool.get("o");
+  await rados.cluster.environment.run({ ms: 20_000 });
+  rados.flags = "";
+  rados.publish();
+  assertEquals(textOf(await settle(get, 1)), "b");
+});
+
+test("a pool that was made a moment ago is found, though no map has come that has it", async () => {
+  await using rados = await FakeRados.start();
+  const { client, settle } = await opened(rados);
+  rados.hasPool = false;
+  rados.epoch++;
+  assertEquals(await settle(client.pools()), []);
+  rados.hasPool = true;
+  rados.epoch++;
+  assertEquals((await settle(client.pool("p"))).id, 1);
 });
 
 test("placement groups that split take their requests with them", async () => {
