@@ -36,9 +36,9 @@ export async function rados(args: readonly string[], input?: Uint8Array<ArrayBuf
   return new Uint8Array(await (await order({ do: "rados", args }, input)).arrayBuffer());
 }
 
-/** What tshark, Wireshark's program for terminals, says of a capture of conversations with a daemon on that port. */
-export async function dissect(capture: Uint8Array<ArrayBuffer>, port: number, ...args: string[]): Promise<string> {
-  return await (await order({ do: "dissect", port, args }, capture)).text();
+/** What tshark, Wireshark's program for terminals, says of a capture. */
+export async function dissect(capture: Uint8Array<ArrayBuffer>, ...args: string[]): Promise<string> {
+  return await (await order({ do: "dissect", args }, capture)).text();
 }
 
 async function order(order: Order, input?: Uint8Array<ArrayBuffer>): Promise<Response> {

@@ -203,7 +203,7 @@ test(`an idle session stays up for ${idleSeconds} s, with keepalives and new tic
 
 /** A client that does nothing is forgotten by nobody. */
 async function staysUp(): Promise<void> {
-  const port = Number(monitor.split(":")[1]), capture = new Pcap(port);
+  const capture = new Pcap();
   await using line = await Line.make(capture.tap);
   await using client = await connect({ network: line });
   const tickets = new Set<string>(), start = performance.now();
@@ -215,7 +215,7 @@ async function staysUp(): Promise<void> {
   assertEquals((await client.command({ prefix: "mon stat" })).status, 0);
   const file = await capture.file();
   for (const tag of ["0x0e", "0x0f"]) {
-    const seen = (await dissect(file, port, "-Y", `ceph.tag == ${tag}`, "-T", "fields", "-e", "ceph.tag")).match(/0x/g);
+    const seen = (await dissect(file, "-Y", `ceph.tag == ${tag}`, "-T", "fields", "-e", "ceph.tag")).match(/0x/g);
     assertGreaterOrEqual(seen?.length ?? 0, Math.floor(idleSeconds / 10), "too few keepalives, or answers to them");
   }
   if (auth === "cephx") assertGreaterOrEqual(tickets.size, 1 + Math.floor(idleSeconds / ticketSeconds));

@@ -15,38 +15,37 @@ const FIN = 0x01, SYN = 0x02, PUSH = 0x08, ACK = 0x10;
 const LOOPBACK = [127, 0, 0, 1];
 
 interface Conversation {
-  /** What either side sends next. */
+  /** The port of either side. */
+  readonly ports: Readonly<Record<Way, number>>;
+  /** The number of the byte that either side sends next. */
   readonly next: Record<Way, number>;
 }
 
 /** Makes packets of the bytes that pass a proxy. Nobody has to be root for that. */
 export class Pcap {
-  readonly #serverPort: number;
   readonly #records: Uint8Array<ArrayBuffer>[] = [];
   readonly #conversations = new Map<number, Conversation>();
-  /** Bytes of the conversations so far. */
-  bytes = 0;
-
-  /** @param serverPort Where the daemon listens. */
-  constructor(serverPort: number) {
-    this.#serverPort = serverPort;
-  }
+  readonly #servers = new Set<number>();
 
   /** Sees what passes a proxy. */
-  readonly tap: Tap = (clientPort, from, bytes) => {
-    const conversation = this.#conversations.get(clientPort) ?? this.#open(clientPort);
-    this.bytes += bytes.length;
+  readonly tap: Tap = (clientPort, serverPort, from, bytes) => {
+    const conversation = this.#conversations.get(clientPort) ?? this.#open(clientPort, serverPort);
     for (let start = 0; start < bytes.length; start += SEGMENT) {
       const segment = bytes.subarray(start, start + SEGMENT);
-      this.#packet(conversation, clientPort, from, PUSH | ACK, segment);
+      this.#packet(conversation, from, PUSH | ACK, segment);
       conversation.next[from] += segment.length;
     }
   };
 
+  /** Whether a server has that port. */
+  isServer(port: number): boolean {
+    return this.#servers.has(port);
+  }
+
   /** The file. */
   async file(): Promise<Uint8Array<ArrayBuffer>> {
-    for (const [port, conversation] of this.#conversations) {
-      for (const from of ["client", "server"] as const) this.#packet(conversation, port, from, FIN | ACK);
+    for (const conversation of this.#conversations.values()) {
+      for (const from of ["client", "server"] as const) this.#packet(conversation, from, FIN | ACK);
     }
     this.#conversations.clear();
     const header = new DataView(new ArrayBuffer(24));
@@ -58,24 +57,22 @@ export class Pcap {
     return new Uint8Array(await new Blob([header, ...this.#records]).arrayBuffer());
   }
 
-  #open(clientPort: number): Conversation {
-    const conversation: Conversation = { next: { client: 0, server: 0 } };
+  #open(clientPort: number, serverPort: number): Conversation {
+    const conversation: Conversation = {
+      ports: { client: clientPort, server: serverPort },
+      next: { client: 0, server: 0 },
+    };
     this.#conversations.set(clientPort, conversation);
-    this.#packet(conversation, clientPort, "client", SYN);
+    this.#servers.add(serverPort);
+    this.#packet(conversation, "client", SYN);
     conversation.next.client++;
-    this.#packet(conversation, clientPort, "server", SYN | ACK);
+    this.#packet(conversation, "server", SYN | ACK);
     conversation.next.server++;
-    this.#packet(conversation, clientPort, "client", ACK);
+    this.#packet(conversation, "client", ACK);
     return conversation;
   }
 
-  #packet(
-    { next }: Conversation,
-    clientPort: number,
-    from: Way,
-    flags: number,
-    payload: Uint8Array = new Uint8Array(),
-  ): void {
+  #packet({ ports, next }: Conversation, from: Way, flags: number, payload: Uint8Array = new Uint8Array()): void {
     const length = 40 + payload.length, record = new Uint8Array(16 + length), view = new DataView(record.buffer);
     const now = performance.timeOrigin + performance.now();
     view.setUint32(0, Math.floor(now / 1000), true);
@@ -89,11 +86,11 @@ export class Pcap {
     view.setUint8(25, 6);
     record.set([...LOOPBACK, ...LOOPBACK], 28);
     // TCP: a header of 20 bytes.
-    const ports = from === "client" ? [clientPort, this.#serverPort] : [this.#serverPort, clientPort];
-    view.setUint16(36, ports[0]!);
-    view.setUint16(38, ports[1]!);
+    const to = from === "client" ? "server" : "client";
+    view.setUint16(36, ports[from]);
+    view.setUint16(38, ports[to]);
     view.setUint32(40, next[from]);
-    view.setUint32(44, next[from === "client" ? "server" : "client"]);
+    view.setUint32(44, next[to]);
     view.setUint8(48, 5 << 4);
     view.setUint8(49, flags);
     view.setUint16(50, 0xffff);

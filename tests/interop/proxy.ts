@@ -9,8 +9,8 @@ import type { Listener, Network, Socket, TcpAddress } from "../../src/net/networ
 /** Who said something that passes a proxy. */
 export type Way = "client" | "server";
 
-/** Sees everything that passes: on which connection, whose port on the client's side is that, and who said it. */
-export type Tap = (clientPort: number, from: Way, bytes: Uint8Array) => void;
+/** Sees everything that passes: between which ports, and who said it. */
+export type Tap = (clientPort: number, serverPort: number, from: Way, bytes: Uint8Array) => void;
 
 /** A proxy whose connections can be cut, and which can turn everyone away. */
 export class Proxy implements AsyncDisposable {
@@ -92,7 +92,7 @@ export class Proxy implements AsyncDisposable {
   #watch(port: number, from: Way): TransformStream<Uint8Array, Uint8Array> {
     return new TransformStream({
       transform: (bytes, controller) => {
-        this.tap?.(port, from, bytes);
+        this.tap?.(port, this.#to.port, from, bytes);
         controller.enqueue(bytes);
       },
     });

@@ -115,8 +115,15 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** Runs `ceph` as `client.admin`, and gives what it prints. */
-  ceph(...args: string[]): Promise<string> {
-    return tool("ceph", ["-c", this.info.confPath, "--connect-timeout", "20", ...args]);
+  async ceph(...args: string[]): Promise<string> {
+    for (;;) {
+      try {
+        return await tool("ceph", ["-c", this.info.confPath, "--connect-timeout", "20", ...args]);
+      } catch (error) {
+        // Without cephx it now and then asks before it knows its cluster's id, and is refused: it has done nothing then.
+        if (!String(error).includes("EPERM: problem getting command descriptions")) throw error;
+      }
+    }
   }
 
   /** Asks a daemon by its own socket, which needs no messenger: `ceph daemon`. */

@@ -21,8 +21,8 @@ export type Order =
   | { readonly do: "ask"; readonly daemon: DaemonName; readonly args: readonly string[] }
   /** Runs `rados`. */
   | { readonly do: "rados"; readonly args: readonly string[] }
-  /** Has tshark say what it makes of a capture of conversations with that port. */
-  | { readonly do: "dissect"; readonly port: number; readonly args: readonly string[] };
+  /** Has tshark say what it makes of a capture. */
+  | { readonly do: "dissect"; readonly args: readonly string[] };
 
 /** What {@linkcode serveControl} gives. */
 export interface Control extends AsyncDisposable {
@@ -75,15 +75,16 @@ async function carryOut(cluster: Cluster, order: Order, input: Uint8Array): Prom
       return output;
     }
     case "dissect":
-      return await dissect(input, order.port, order.args);
+      return await dissect(input, order.args);
   }
 }
 
-async function dissect(capture: Uint8Array, port: number, args: readonly string[]): Promise<string> {
+async function dissect(capture: Uint8Array, args: readonly string[]): Promise<string> {
   const folder = mkdtempSync(`${tmpdir()}/msgr-capture-`), path = `${folder}/capture.pcap`;
   try {
     writeFileSync(path, capture);
-    return await tool("tshark", ["-r", path, "-d", `tcp.port==${port},ceph`, ...args]);
+    // The protocol is known by its banner, and not by a port, which may be known for another.
+    return await tool("tshark", ["-r", path, "-o", "tcp.try_heuristic_first:TRUE", ...args]);
   } finally {
     rmSync(folder, { recursive: true });
   }

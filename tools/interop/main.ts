@@ -104,7 +104,7 @@ async function test(runtime: Runtime, auth: Auth): Promise<Totals> {
 function command(runtime: Runtime): string[] {
   switch (runtime) {
     case "deno": {
-      const permissions = ["--allow-net=127.0.0.1", "--allow-env=MSGR_INTEROP"];
+      const permissions = ["--allow-net=127.0.0.1", "--allow-env=MSGR_INTEROP", "--allow-read=tests/golden"];
       return ["test", "--no-check", "--no-prompt", ...permissions, `--import-map=${importMap}`, ...suites];
     }
     case "bun":
