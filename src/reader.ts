@@ -244,11 +244,13 @@ export class Reader {
   async #waitForThrottles(signal: AbortSignal): Promise<void> {
     const { throttlerMessages, throttlerBytes } = this.#pipe.policy;
     const size = this.#segments;
+    const { session } = this.#pipe;
     this.heldUntil = Infinity;
+    session.isHeld = true;
     try {
       while (this.#holdsTooMuch()) {
         signal.throwIfAborted();
-        await this.#pipe.session.handled(signal);
+        await session.handled(signal);
       }
       await throttlerMessages?.get(1, signal);
       try {
@@ -264,6 +266,7 @@ export class Reader {
         throw error;
       }
     } finally {
+      session.isHeld = false;
       this.heldUntil = this.#pipe.host.options.environment.now();
     }
     this.#hold();

@@ -133,7 +133,7 @@ export class Session {
   #hasRoom(mark: number): boolean {
     const { bytes, unsent } = this.out;
     return bytes < mark || this.carrier === undefined ||
-      (this.#isHeld && unsent === 0 && bytes < UNREAD_ACKS * this.highWaterMark);
+      (this.#isHeld && unsent === 0 && bytes < this.highWaterMark + UNREAD_ACKS);
   }
 
   /** Whether a throttle keeps the Reader from reading. */
@@ -248,7 +248,7 @@ export class Session {
 
 const READY = Promise.resolve();
 /**
- * How many times the high-water mark may be sent and not acknowledged while acks cannot be read. An honest peer's acks come after what it and the
- * systems between had under way, which is some MiB; one that never acknowledges anything is stopped here.
+ * How many bytes more may be sent and not acknowledged while acks cannot be read. An honest peer's acks come behind what it and the systems between had
+ * under way, which is some MiB, and answers may be longer than questions; one that never acknowledges anything is stopped here.
  */
-const UNREAD_ACKS = 16;
+const UNREAD_ACKS = 32 * 1024 * 1024;

@@ -224,7 +224,7 @@ export class Writer {
       this.#encode(message, session.out.outSeq);
     }
     this.#cut();
-    if (!keep) session.drained();
+    if (!keep || session.isHeld) session.drained();
   }
 
   /** Adds a message to the batch. Ceph's `write_message`. */

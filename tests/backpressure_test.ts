@@ -2,8 +2,13 @@
 
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { test } from "node:test";
-import { losslessPeer, Message, Messenger, type MessengerOptions, Throttle } from "../mod.ts";
+import { losslessPeer, Message, Messenger, type MessengerOptions, statefulServer, Throttle } from "../mod.ts";
+import { MemoryNetwork } from "../src/net/memory.ts";
 import { SimulatedNetwork, VirtualEnvironment } from "../src/testing.ts";
+import { range } from "./support/duo.ts";
+import { eventually } from "./support/eventually.ts";
+import { messageBytes, RawPeer } from "./support/raw_peer.ts";
+import { VirtualPair } from "./support/virtual_pair.ts";
 
 const MIB = 1024 * 1024;
 /** What the dispatcher may be given and keep, and what the sender may queue. */
@@ -218,4 +223,60 @@ test("one connection's dispatcher cannot use up what all share: each takes no mo
       await stall.exchange(1000);
     }, which);
   }
+});
+
+for (const isPolite of [true, false]) {
+  const who = isPolite ? "that waits, too" : "that does not";
+  test(`a handler that waits for room does not wait for acks that are stuck behind messages, of a client ${who}`, () => {
+    const limits = { sendHighWaterMark: 64 * 1024, dispatchThrottleBytes: 64 * 1024 };
+    return VirtualPair.play({ a: limits, b: limits, network: { capacity: 256 * 1024 } }, async (pair) => {
+      const count = 2000, data = DATA.subarray(0, 4000);
+      pair.b.messenger.addDispatcherHead({
+        dispatch: async ({ connection, tid }) => {
+          await connection.ready;
+          connection.send(new Message(2, { tid, data: DATA.subarray(0, 8000) }));
+        },
+      });
+      const connection = pair.dial();
+      void (async () => {
+        for (let tid = 1; tid <= count; tid++) {
+          if (isPolite) await connection.ready;
+          connection.send(new Message(1, { tid, data }));
+        }
+      })();
+      await pair.until(() => pair.a.told.messages.length === count);
+      assertEquals(pair.a.tids, range(1, count));
+      assertEquals([pair.a.messenger.stats().reconnects, pair.b.messenger.stats().reconnects], [0, 0]);
+    });
+  });
+}
+
+test("a peer that floods, reads what it is answered and acknowledges nothing gets no more than so many bytes", async () => {
+  const network = new MemoryNetwork();
+  await using server = new Messenger({ network, sendHighWaterMark: MIB, dispatchThrottleBytes: MIB });
+  server.setPolicy(statefulServer());
+  let answered = 0;
+  server.addDispatcherTail({
+    dispatch: async ({ connection }) => {
+      await connection.ready;
+      answered += DATA.length;
+      connection.send(new Message(2, { data: DATA }));
+    },
+  });
+  await server.bind("127.0.0.1:7001");
+  const peer = await RawPeer.dial(network, { transport: "tcp", hostname: "127.0.0.1", port: 7001 });
+  await peer.open();
+  const flood = (async () => {
+    for (let seq = 1;; seq++) await peer.write(messageBytes(DATA, { seq }));
+  })().catch(() => {});
+  let read = 0;
+  const reading = (async () => {
+    for (;;) read += (await peer.read(DATA.length)).length;
+  })().catch(() => {});
+  await eventually(() => answered > 32 * MIB && read > 32 * MIB);
+  // That is where it stops.
+  for (let turns = 0; turns < 50; turns++) await new Promise((resolve) => setTimeout(resolve, 0));
+  assertLess(answered, 34 * MIB);
+  peer.socket.abort();
+  await Promise.all([flood, reading]);
 });
