@@ -17,13 +17,14 @@ import { readPlan } from "./options.ts";
 import { ratio, readResults, type Result, select, spread, type Subject, subjectsOf, title } from "./results.ts";
 import { sayFailure } from "./report.ts";
 import { run } from "./run.ts";
+import { basics } from "./workloads.ts";
 import { install } from "../tools/install.ts";
 import { root, runtimes } from "../tools/runtimes.ts";
 
 const BASELINE = `${root}/bench/baseline.json`;
 /** What is put down to chance. */
 const TOLERANCE = 0.15;
-const GROUND = ["bare", "framed"];
+const GROUND = basics.filter((peer) => peer !== "msgr");
 
 type Ratios = Readonly<Record<string, number>>;
 
@@ -47,7 +48,7 @@ if (Object.keys(now).length === 0) {
 async function measureAll(options: readonly string[]): Promise<readonly Result[]> {
   const plan = readPlan(options);
   await install();
-  const { results, failures } = await run({ ...plan, peers: ["msgr", ...GROUND] });
+  const { results, failures } = await run({ ...plan, peers: basics });
   for (const failure of failures) console.log(sayFailure(failure));
   return results;
 }

@@ -7,7 +7,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import type { Plan } from "./run.ts";
-import { type Case, cases, contestants, field, home } from "./workloads.ts";
+import { basics, type Case, cases, contestants, field, home } from "./workloads.ts";
 import { runtimes } from "../tools/runtimes.ts";
 
 /** Times are in seconds. */
@@ -46,6 +46,7 @@ function plan(args: readonly string[]): Plan {
     ...new Set(cases.map(({ workload }) => workload)),
   ]);
   const sizes = choose("size", values.sizes?.split(","), [...new Set(cases.map(({ size }) => String(size)))]);
+  const whoever = values.others ? field : values.quick ? basics : home;
   const fits = ({ workload, size, quick = false }: Case) =>
     workloads.includes(workload) && sizes.includes(String(size)) &&
     // Who names workloads wants all of them, quickly.
@@ -54,7 +55,7 @@ function plan(args: readonly string[]): Plan {
     limit,
     deadline: values.quick ? QUICKLY.deadline : undefined,
     runtimes: wanted,
-    peers: choose("peer", values.peers?.split(",") ?? [...(values.others ? field : home)], Object.keys(contestants)),
+    peers: choose("peer", values.peers?.split(",") ?? whoever, Object.keys(contestants)),
     cases: cases.filter(fits),
     rounds: positive("rounds", values.rounds) ?? base.rounds,
     times: {

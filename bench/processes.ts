@@ -58,14 +58,15 @@ export async function measure(
   });
   try {
     const server = start("serve", file);
-    const { port } = await Promise.race([server.line(), tooLong]);
+    const soon = <T>(promise: Promise<T>) => Promise.race([promise, server.died, tooLong]);
+    const { port } = await soon(server.line());
     const { warmUp, measure } = times;
     const client = start("run", file, ...[port, what.workload, what.size, warmUp, measure].map(String));
     for (;;) {
-      const { figures, question } = await Promise.race([client.line(), tooLong]);
+      const { figures, question } = await soon(client.line());
       if (figures !== undefined) return figures;
       server.write(question);
-      client.write(await Promise.race([server.line(), tooLong]));
+      client.write(await soon(server.line()));
     }
   } finally {
     clearTimeout(timer);
@@ -85,6 +86,8 @@ class WorkerProcess {
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #exited: Promise<void>;
+  /** Rejects when it has ended, with what it said last. */
+  readonly died: Promise<never>;
   #complaints = "";
 
   constructor(runtime: Runtime, workerArgs: readonly string[], pinned: boolean) {
@@ -101,15 +104,18 @@ class WorkerProcess {
       });
       this.#child.on("error", () => resolve());
     });
+    this.died = this.#exited.then(() => {
+      throw new Error(this.#lastWords());
+    });
+    // Most end because they are told to.
+    this.died.catch(() => {});
     running.add(this);
   }
 
   /** The next line that it prints. */
   async line(): Promise<Line> {
     const { value, done } = await this.#lines.next();
-    if (!done) return JSON.parse(value);
-    await this.#exited;
-    throw new Error(this.#lastWords());
+    return done ? await this.died : JSON.parse(value);
   }
 
   write(what: unknown): void {
@@ -138,8 +144,9 @@ class WorkerProcess {
     // deno-lint-ignore no-control-regex -- colours start with the escape character
     const lines = this.#complaints.replace(/\u001b\[[0-9;]*m/g, "").split("\n").map((line) => line.trim());
     const { exitCode, signalCode } = this.#child;
-    return lines.find((line) => /\b\w*Error\b.*:|panic|abort/i.test(line)) ?? lines.findLast((line) => line !== "") ??
-      `its process ended with ${exitCode ?? signalCode}`;
+    const words = lines.find((line) => /\b\w*error\b.*:|panic|abort/i.test(line)) ??
+      lines.findLast((line) => line !== "") ?? `its process ended with ${exitCode ?? signalCode}`;
+    return words.replace(/^(error: )?(Uncaught )?(\(in promise\) )?(Error: )?/, "");
   }
 }
 

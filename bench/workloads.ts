@@ -118,5 +118,8 @@ export const contestants: Readonly<Record<string, Contestant>> = { ...own, ...gr
 /** Who takes part unless others are named. */
 export const home: readonly string[] = [...Object.keys(own), ...Object.keys(ground)];
 
+/** Who takes part where there is little time, and in what the guard compares. */
+export const basics: readonly string[] = ["msgr", ...Object.keys(ground)];
+
 /** Who takes part in the comparison with others. */
 export const field: readonly string[] = ["msgr", ...Object.keys(others)];
