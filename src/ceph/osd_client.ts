@@ -206,7 +206,7 @@ export class OsdClient {
     const session = this.#sessionOf(message.connection);
     if (session === undefined) return false;
     session.hasAnswered = true;
-    session.lastHeard = this.#environment.now();
+    session.endSilence();
     try {
       if (MOSDOpReply.matches(message)) this.#takeReply(session, message);
       else if (MOSDBackoff.matches(message)) this.#takeBackoff(session, MOSDBackoff.read(message));
@@ -291,7 +291,7 @@ export class OsdClient {
 
   #open(osd: number, address: EntityAddress): OsdSession {
     const connection = this.#mon.messenger.connectTo(address, { type: EntityType.OSD });
-    const session = new OsdSession(osd, connection, this.#environment.now());
+    const session = new OsdSession(osd, connection);
     this.#sessions.set(osd, session);
     return session;
   }
@@ -330,9 +330,10 @@ export class OsdClient {
   #planPing(): void {
     this.#pingTimer ??= this.#environment.setTimer(() => {
       this.#pingTimer = undefined;
-      for (const session of new Set([...this.#pending.values()].map(({ session }) => session))) {
-        if (session === undefined) continue;
-        if (session.silence(this.#environment.now()) > PING_TIMEOUT) this.#wasReset(session);
+      const owing = new Set([...this.#pending.values()].map(({ session }) => session));
+      for (const session of [...this.#sessions.values()]) {
+        if (!owing.has(session)) session.endSilence();
+        else if (session.silence(this.#environment.now()) > PING_TIMEOUT) this.#wasReset(session);
         else session.connection.sendKeepalive();
       }
       if (this.#pending.size > 0) this.#planPing();
@@ -340,6 +341,7 @@ export class OsdClient {
   }
 
   #stopPing(): void {
+    for (const session of this.#sessions.values()) session.endSilence();
     this.#environment.clearTimer(this.#pingTimer);
     this.#pingTimer = undefined;
   }

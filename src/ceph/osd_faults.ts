@@ -6,20 +6,22 @@
 
 import type { MessengerError } from "../errors.ts";
 import type { LogEvent } from "../options.ts";
+import type { EntityAddress } from "../wire/address.ts";
 
 /** Remembers what breaks, to say why a request took too long. */
 export class OsdFaults {
-  readonly #byPeer = new Map<string, MessengerError>();
+  /** By host and port: the nonce behind them is another one for each process that was ever there. */
+  readonly #byEndpoint = new Map<string, MessengerError>();
 
   /** Takes note of what happens to connections. */
-  watch({ event, peer, error }: LogEvent): void {
-    if (peer === undefined) return;
-    if (event === "fault" && error !== undefined) this.#byPeer.set(peer, error);
-    else if (event === "connected") this.#byPeer.delete(peer);
+  watch({ event, peer = "", error }: LogEvent): void {
+    const [endpoint] = peer.split("/") as [string];
+    if (event === "fault" && error !== undefined) this.#byEndpoint.set(endpoint, error);
+    else if (event === "connected") this.#byEndpoint.delete(endpoint);
   }
 
   /** What broke last on the way to an address, if nothing went well since. */
-  last(address: { toString(): string } | undefined): MessengerError | undefined {
-    return address && this.#byPeer.get(address.toString());
+  last(address: EntityAddress | undefined): MessengerError | undefined {
+    return address && this.#byEndpoint.get(address.endpoint);
   }
 }

@@ -75,6 +75,7 @@ export class OsdPlacement {
   readonly #mon: MonClient;
   readonly #pauses: Pauses;
   readonly #events: PlacementEvents;
+  /** Of the newest map that we have, or of a newer one. */
   readonly #primaries = new Map<string, Primary>();
   readonly #asked = new Set<string>();
   #map: OsdMap | undefined;
@@ -143,7 +144,7 @@ export class OsdPlacement {
     if (isWrite ? map.isWritingPaused : map.isReadingPaused) return { waitsFor: "the end of the cluster's pause" };
     const seed = target.seed ?? placementSeed(hash, pool.pgNum), pgid = `${pool.id}.${seed.toString(16)}`;
     const primary = this.#primaries.get(pgid);
-    if (primary === undefined || primary.epoch < map.epoch) {
+    if (primary === undefined) {
       this.#ask(pool, seed, pgid, target);
       return { waitsFor: `the place of placement group ${pgid}` };
     }
@@ -166,6 +167,9 @@ export class OsdPlacement {
       if (this.#map === undefined) this.#subscribe(map.epoch + 1);
       this.#map = map;
       this.#newestEpoch = Math.max(this.#newestEpoch, map.epoch);
+      for (const [pgid, { epoch }] of this.#primaries) {
+        if (epoch < map.epoch) this.#primaries.delete(pgid);
+      }
       this.#events.changed();
       return map;
     }, (error) => {

@@ -19,22 +19,29 @@ export class OsdSession {
   readonly connection: Connection;
   /** Whether the OSD has said something. */
   hasAnswered = false;
-  /** When the OSD said something last, or the session began, in ms since 1970. */
-  lastHeard: number;
+  /** Since when the OSD has owed an answer and said nothing, in ms since 1970. */
+  #silentSince: number | undefined;
   /** Objects that the OSD does not serve for now, by the number of their range. */
   readonly #backoffs = new Map<string, OsdBackoff>();
 
   /** Begins to talk to an OSD by a connection that nothing was sent on yet. */
-  constructor(osd: number, connection: Connection, now: number) {
+  constructor(osd: number, connection: Connection) {
     this.osd = osd;
     this.address = connection.peerAddress;
     this.connection = connection;
-    this.lastHeard = now;
   }
 
-  /** How long the OSD has said nothing, in ms; 0 while we are still dialling. */
+  /** The OSD has said something, or owes us nothing. */
+  endSilence(): void {
+    this.#silentSince = undefined;
+  }
+
+  /** How long an OSD that owes an answer has said nothing, in ms, not even to keepalives; it counts from the first time that this is asked. */
   silence(now: number): number {
-    return this.connection.isConnected ? now - Math.max(this.lastHeard, this.connection.lastKeepaliveAck) : 0;
+    // Dialling has time limits of its own.
+    if (!this.connection.isConnected) this.endSilence();
+    else this.#silentSince ??= now;
+    return this.#silentSince === undefined ? 0 : now - Math.max(this.#silentSince, this.connection.lastKeepaliveAck);
   }
 
   /** Takes note that the OSD does not serve some objects, or serves them again. */

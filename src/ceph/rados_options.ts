@@ -11,7 +11,7 @@ const MIB = 1024 * 1024;
 /** Options of a RADOS client beside those of its monitor client. */
 export interface RadosOptions {
   /**
-   * How many bytes one operation reads or writes at most: 1 to 67108864.
+   * How many bytes one operation reads or writes at most: 1 to 33554432.
    *
    * @default {4194304}
    */
@@ -34,7 +34,7 @@ export interface RadosOptions {
 export type ResolvedRadosOptions = Required<RadosOptions>;
 
 const ranges: readonly (readonly [keyof RadosOptions, standard: number, least: number, most: number])[] = [
-  ["chunkSize", 4 * MIB, 1, 64 * MIB],
+  ["chunkSize", 4 * MIB, 1, 32 * MIB],
   ["operationsInFlight", 4, 1, 1024],
   ["operationTimeout", 60_000, 0, 0x7fffffff],
 ];

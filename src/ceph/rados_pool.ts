@@ -217,7 +217,7 @@ export class RadosPool {
 
   /**
    * Lists the pool's objects, in no order that means something. Objects that come or go meanwhile may be missed. While the number of placement groups is
-   * changed, a name may come twice, or be missed where they become fewer.
+   * changed, a name may come twice, or be missed where they become fewer. A name that is no UTF-8 ends the list with code `bad_message`.
    *
    * @param options When to give it up.
    */

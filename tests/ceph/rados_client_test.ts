@@ -414,11 +414,14 @@ test("an OSD that takes its time is waited for, and one from which nothing comes
   await using rados = await FakeRados.start();
   const network = freezable(rados.cluster.network), { environment } = rados.cluster;
   const { pool, settle } = await opened(rados, { network, operationTimeout: 0 }), osd = rados.osds[0]!;
+  await settle(pool.put("o", ""));
+  // What was long ago is no silence.
+  await environment.run({ ms: 3_600_000 });
   osd.withheld = [];
   const put = pool.put("o", "a");
   await environment.run({ ms: 100_000 });
   // It answers keepalives.
-  assertEquals(osd.received.length, 1);
+  assertEquals(osd.received.length, 2);
   osd.withheld.pop()!();
   osd.withheld = undefined;
   await settle(put, 1);
