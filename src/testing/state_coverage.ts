@@ -12,6 +12,13 @@ import { Tag, tagName } from "../wire/constants.ts";
 /** What a {@linkcode StateCoverage} counts. */
 export type CoverageKind = "state" | "transition" | "reply" | "race";
 
+const HEADINGS: Readonly<Record<CoverageKind, string>> = {
+  state: "states",
+  transition: "transitions",
+  reply: "answers to a request",
+  race: "rows of the race table",
+};
+
 /** Every transition of a Pipe that can happen; `new` is where it begins. */
 const TRANSITIONS: readonly string[] = [
   "new > accepting",
@@ -91,13 +98,12 @@ export class StateCoverage {
 
   /** A table, one line for each kind. */
   toString(): string {
-    const kinds: readonly CoverageKind[] = ["state", "transition", "reply", "race"];
-    return kinds.map((kind) => {
+    return Object.entries(HEADINGS).map(([kind, heading]) => {
       const own = [...this.#counts].filter(([key]) => key.startsWith(`${kind} `));
       const lines = own.map(([key, times]) =>
         `  ${key.slice(kind.length + 1).padEnd(24)}${String(times).padStart(12)}`
       );
-      return [`${kind}s`, ...lines].join("\n");
+      return [heading, ...lines].join("\n");
     }).join("\n");
   }
 }
