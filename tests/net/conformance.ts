@@ -698,7 +698,7 @@ function addEndingTests(add: Add, family: Family, limits: Limits): void {
       "connection_lost",
     );
     await client.closed;
-  });
+  }, limits.noAbortAfterEnd);
 
   add("many sockets aborted at random moments leave nothing behind", async ({ network, address }) => {
     const random = randomNumbers(13);

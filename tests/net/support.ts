@@ -12,6 +12,8 @@ export interface Limits {
   readonly noReset?: string;
   /** Why a write is lost that is under way when the peer's end arrives, though only the other direction has ended. */
   readonly noWriteAcrossEnd?: string;
+  /** Why a peer that has ended its side, and then aborts, is not noticed. */
+  readonly noAbortAfterEnd?: string;
   /** Why small writes wait until the one before is acknowledged. */
   readonly noNoDelay?: string;
   /** Why there are no Unix-domain paths. */
