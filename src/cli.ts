@@ -13,19 +13,25 @@
 
 import process from "node:process";
 import { Arguments } from "./cli/arguments.ts";
-import { monDump, status } from "./cli/ceph/mon_commands.ts";
-import { ls, rm, stat } from "./cli/ceph/objects.ts";
-import { get, put } from "./cli/ceph/transfers.ts";
 import { type Command, ExitCode, Failure, UsageError } from "./cli/command.ts";
 import { commandHelp, groupHelp, programHelp } from "./cli/help.ts";
-import { describe } from "./cli/describe.ts";
 import { Output } from "./cli/output.ts";
-import { listen } from "./cli/listen.ts";
-import { ping } from "./cli/ping.ts";
-import { top } from "./cli/top.ts";
 import { MessengerError } from "./errors.ts";
 
-const commands: readonly Command[] = [ping, listen, top, describe, status, monDump, ls, stat, put, get, rm];
+/** The commands by their names. Each is loaded when it is wanted: together they need most of this package. */
+const commands: Readonly<Record<string, () => Promise<Command>>> = {
+  "ping": async () => (await import("./cli/ping.ts")).ping,
+  "listen": async () => (await import("./cli/listen.ts")).listen,
+  "top": async () => (await import("./cli/top.ts")).top,
+  "describe": async () => (await import("./cli/describe.ts")).describe,
+  "ceph status": async () => (await import("./cli/ceph/mon_commands.ts")).status,
+  "ceph mon-dump": async () => (await import("./cli/ceph/mon_commands.ts")).monDump,
+  "ceph ls": async () => (await import("./cli/ceph/objects.ts")).ls,
+  "ceph stat": async () => (await import("./cli/ceph/objects.ts")).stat,
+  "ceph put": async () => (await import("./cli/ceph/transfers.ts")).put,
+  "ceph get": async () => (await import("./cli/ceph/transfers.ts")).get,
+  "ceph rm": async () => (await import("./cli/ceph/objects.ts")).rm,
+};
 
 /**
  * Does what the words of a command line ask for.
@@ -55,17 +61,21 @@ export async function main(words: readonly string[]): Promise<number> {
 
 async function perform(words: readonly string[], out: Output, err: Output, signal: AbortSignal): Promise<number> {
   const [first, second] = words;
-  if (first === undefined || isHelp(first)) return await help(programHelp(commands), first !== undefined, out, err);
-  const group = commands.filter(({ name }) => name.startsWith(`${first} `));
+  if (first === undefined || isHelp(first)) {
+    const all = await loadAll(Object.keys(commands));
+    return await help(programHelp(all), first !== undefined, out, err);
+  }
+  const group = Object.keys(commands).filter((name) => name.startsWith(`${first} `));
   if (group.length > 0 && (second === undefined || isHelp(second))) {
-    return await help(groupHelp(first, group), second !== undefined, out, err);
+    return await help(groupHelp(first, await loadAll(group)), second !== undefined, out, err);
   }
   const wanted = group.length > 0 ? `${first} ${second}` : first;
-  const command = commands.find(({ name }) => name === wanted);
-  if (command === undefined) {
+  const load = Object.hasOwn(commands, wanted) ? commands[wanted] : undefined;
+  if (load === undefined) {
     await err.line(`msgr: There is no command "${wanted}"; "msgr --help" lists them`);
     return ExitCode.USAGE;
   }
+  const command = await load();
   const rest = words.slice(wanted.split(" ").length);
   const ownWords = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
   if (ownWords.some(isHelp)) {
@@ -84,6 +94,10 @@ async function perform(words: readonly string[], out: Output, err: Output, signa
     await err.line(`"msgr ${command.name} --help" says more`);
     return ExitCode.USAGE;
   }
+}
+
+function loadAll(names: readonly string[]): Promise<Command[]> {
+  return Promise.all(names.map((name) => commands[name]!()));
 }
 
 /** Help is an answer to whoever asked for it, and else a complaint. */

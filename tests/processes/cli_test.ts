@@ -23,11 +23,11 @@ async function run(words: readonly string[], permissions?: readonly string[]): P
   return await script.ended;
 }
 
-/** An address where nobody listens, below the ports that systems give to whoever dials. */
+/** An address where nobody listens, below the ports that systems give to whoever dials. Test files run side by side, each with ten ports. */
 async function freeAddress(): Promise<string> {
   await using messenger = new Messenger();
-  const first = 10_000 + process.pid % 9_000;
-  return (await messenger.bind("127.0.0.1:0", { ports: [first, first + 1000] })).endpoint;
+  const first = 10_000 + 10 * (process.pid % 900);
+  return (await messenger.bind("127.0.0.1:0", { ports: [first, first + 9] })).endpoint;
 }
 
 /** Somebody to talk to. */
