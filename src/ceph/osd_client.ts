@@ -32,8 +32,8 @@ import { OsdPlacement, type OsdRoute, type OsdTarget } from "./osd_placement.ts"
 import { OsdSession } from "./osd_session.ts";
 import { Pauses } from "./rados_pauses.ts";
 
-/** How long to wait before an OSD is dialled that has hung up so many times without an answer: at first not at all, at most 5 s. */
-const dialPause = exponentialBackoff({ initial: 100, max: 5_000 });
+/** How long to wait before an OSD is dialled that has hung up so many times without an answer: at first not at all, at most 1 s. */
+const dialPause = exponentialBackoff({ initial: 100, max: 1_000 });
 /** How often an OSD that owes an answer is asked for a sign of life, in ms. */
 const PING_INTERVAL = 5_000;
 /** After how many ms of silence its connection counts as broken. */
