@@ -15,6 +15,8 @@ const setting = JSON.parse(process.env.MSGR_INTEROP!) as Setting;
 export const cluster: Setting["cluster"] = setting.cluster;
 /** How many seconds an idle session has to last. */
 export const { idleSeconds } = setting;
+/** How many seconds a daemon that goes away stays away. */
+export const { awaySeconds } = setting;
 
 /** Starts a daemon that was stopped, or stops one. Fulfils when that is done. */
 export async function daemon(name: DaemonName, what: "start" | "stop" | "kill" | "pause" | "resume"): Promise<void> {

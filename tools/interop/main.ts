@@ -1,7 +1,7 @@
 /**
  * Runs the tests in `tests/interop` against Ceph's own daemons, without authentication and with cephx, on Deno, Bun and Node.
  *
- * `deno task interop [runtime …] [none] [cephx] [--idle=SECONDS] [--suite=NAME]`. Where there is no Ceph and it cannot be installed, it says why,
+ * `deno task interop [runtime …] [none] [cephx] [--idle=SECONDS] [--away=SECONDS] [--suite=NAME]`. Where there is no Ceph and it cannot be installed, it says why,
  * and reports the tests as skipped.
  *
  * `deno task interop --serve [none] [cephx]` starts a cluster for you to play with, and ends it with Ctrl-C.
@@ -27,10 +27,12 @@ export interface Setting {
   readonly control: string;
   /** How many seconds an idle session has to last. */
   readonly idleSeconds: number;
+  /** How many seconds a monitor or an OSD that goes away stays away. */
+  readonly awaySeconds: number;
 }
 
 /** How many runs there are at once: they mostly wait. */
-const WIDTH = 2;
+const WIDTH = 3;
 /** A ticket is renewed after three quarters of this, and no earlier than 10 s after the one before. */
 const TICKET_SECONDS = 12;
 const folder = "tests/interop";
@@ -39,8 +41,9 @@ const args = process.argv.slice(2);
 const wantedRuntimes = runtimes.filter((runtime) => args.includes(runtime));
 const wantedAuths = (["none", "cephx"] as const).filter((auth) => args.includes(auth));
 const idleSeconds = Number(option("idle") ?? TICKET_SECONDS);
+const awaySeconds = Number(option("away") ?? 2);
 /** Every test that takes longer than this, in ms, hangs. */
-const testLimit = 90_000 + 2000 * idleSeconds;
+const testLimit = 90_000 + 2000 * (idleSeconds + awaySeconds);
 const suites = readdirSync(`${root}/${folder}`).filter((name) => name.endsWith(`${option("suite") ?? ""}_suite.ts`))
   .sort().map((name) => `${folder}/${name}`);
 
@@ -86,7 +89,7 @@ async function test(runtime: Runtime, auth: Auth): Promise<Totals> {
   await using cluster = await startCluster(auth, TICKET_SECONDS);
   const up = performance.now() - start;
   await using control = await serveControl(cluster);
-  const setting: Setting = { cluster: cluster.info, control: control.url, idleSeconds };
+  const setting: Setting = { cluster: cluster.info, control: control.url, idleSeconds, awaySeconds };
   const { code, output, complaints } = await outcomeOf(binary(runtime), command(runtime), {
     cwd: root,
     limit: suites.length * testLimit,
