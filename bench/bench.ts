@@ -93,17 +93,20 @@ export function rates({ count, seconds, cpu }: Timed, size: number): Figures {
  * need to have seen the code before its speed means anything, and the more code there is, the longer.
  */
 async function calibrate(run: Run, times: Times, { unit = 1, most = Infinity }: TimedOptions): Promise<number> {
+  // The first one connects.
+  await run(unit);
   const begun = performance.now(), step = Math.min(times.measure, times.warmUp) / 4;
+  // Something else may have the processor for a while, so only the best is worth believing.
+  let best = 0;
   for (let count = unit;;) {
     const start = performance.now();
     await run(count);
     const now = performance.now(), took = (now - start) / 1000;
-    const longEnough = took >= step || 2 * count > most;
-    if (longEnough && now - begun >= times.warmUp * 1000) {
-      return unit * Math.max(1, Math.round(Math.min(most, count / took * times.measure) / unit));
-    }
-    if (!longEnough) count *= 2;
+    best = Math.max(best, count / took);
+    if (took < step && 2 * count <= most) count *= 2;
+    else if (now - begun >= times.warmUp * 1000) break;
   }
+  return unit * Math.max(1, Math.round(Math.min(most, best * times.measure) / unit));
 }
 
 /** Waits for the next answer. */
