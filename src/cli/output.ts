@@ -77,12 +77,11 @@ export class Output {
     return this.write(`${text}\n`);
   }
 
-  /** Prints a value as a line of JSON: big numbers in hexadecimal, times to the microsecond. */
+  /** Prints a value as a line of JSON; big numbers in hexadecimal. */
   json(value: unknown): Promise<void> {
-    return this.line(JSON.stringify(value, (_, part) => {
-      if (typeof part === "bigint") return `0x${part.toString(16)}`;
-      return typeof part === "number" ? Number(part.toFixed(3)) : part;
-    }));
+    return this.line(
+      JSON.stringify(value, (_, part) => typeof part === "bigint" ? `0x${part.toString(16)}` : part),
+    );
   }
 
   #close(): void {

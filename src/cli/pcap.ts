@@ -5,6 +5,7 @@
  */
 
 import { Failure } from "./command.ts";
+import { exact } from "./units.ts";
 
 /** How a pcap file begins, read as a little-endian number: in whose order the rest is, and what its fractions of seconds are. */
 const MAGIC: ReadonlyMap<number, { readonly little: boolean; readonly perSecond: number }> = new Map([
@@ -61,7 +62,7 @@ export function readPcap(bytes: Uint8Array): TcpConversation[] {
   const { little, perSecond } = format, link = file.getUint32(20, little) & 0x0fffffff;
   const conversations: Conversation[] = [], open = new Map<string, Conversation>();
   for (let at = 24; at + 16 <= bytes.length;) {
-    const time = file.getUint32(at, little) * 1000 + file.getUint32(at + 4, little) / perSecond * 1000;
+    const time = exact(1000 * (file.getUint32(at, little) + file.getUint32(at + 4, little) / perSecond));
     const length = file.getUint32(at + 8, little);
     const segment = readSegment(bytes.subarray(at + 16, at + 16 + length), link);
     at += 16 + length;

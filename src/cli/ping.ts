@@ -10,6 +10,7 @@ import { now, pause, within } from "./clock.ts";
 import { type Command, type Context, ExitCode, jsonOption, UsageError } from "./command.ts";
 import { Probe, type ProbedPeer } from "./probe.ts";
 import { RoundTrips, type RoundTripSummary } from "./round_trips.ts";
+import { exact } from "./units.ts";
 
 /** The longest time that a timer can wait, in s. */
 const LONGEST = 2_000_000;
@@ -59,7 +60,9 @@ async function run({ args, out, signal }: Context): Promise<number> {
     try {
       const ms = await within(timeout, late, signal, round);
       roundTrips.answered(ms);
-      await (asJson ? out.json({ event: "answer", number, ms }) : out.line(`answer ${number}: ${ms.toFixed(3)} ms`));
+      await (asJson
+        ? out.json({ event: "answer", number, ms: exact(ms) })
+        : out.line(`answer ${number}: ${ms.toFixed(3)} ms`));
     } catch (error) {
       // A round that is cut short by Ctrl-C was not lost.
       if (signal.aborted) break;

@@ -50,6 +50,7 @@ import {
   TAGGED_HEADER_SIZE,
 } from "../wire/frame.ts";
 import { now, pause } from "./clock.ts";
+import { exact } from "./units.ts";
 
 /** Ceph's `CEPH_MSG_PING`. */
 const PING = 2;
@@ -250,8 +251,8 @@ async function shakeHands(link: Link, address: EntityAddress, start: number): Pr
     ...(kind === undefined ? {} : { kind }),
     lossy: (reply.flags & CONNECT_LOSSY) !== 0,
     features: reply.features,
-    connectMs: connected - start,
-    handshakeMs: now() - connected,
+    connectMs: exact(connected - start),
+    handshakeMs: exact(now() - connected),
   };
 }
 

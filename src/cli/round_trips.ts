@@ -4,6 +4,8 @@
  * @module
  */
 
+import { exact } from "./units.ts";
+
 /** What `ping` says at its end. Times are in ms; without an answer there are none. */
 export interface RoundTripSummary {
   readonly sent: number;
@@ -45,6 +47,6 @@ export class RoundTrips {
     const counts = { sent: this.#sent, answered: this.#answered, lost: this.#sent - this.#answered };
     if (this.#answered === 0) return counts;
     const stddev = Math.sqrt(this.#squares / this.#answered);
-    return { ...counts, min: this.#min, avg: this.#mean, max: this.#max, stddev };
+    return { ...counts, min: exact(this.#min), avg: exact(this.#mean), max: exact(this.#max), stddev: exact(stddev) };
   }
 }

@@ -26,7 +26,8 @@ export function topFrame(now: StatsSnapshot, before: StatsSnapshot | undefined):
   const stats = now.stats, last = earlier?.stats;
   const flow = (direction: "recv" | "send"): string => {
     const messages = `msgr_${direction}_messages` as const, size = `msgr_${direction}_bytes` as const;
-    const speed = `${eachMessage(rate(stats[messages], last?.[messages]))}, ${eachByte(rate(stats[size], last?.[size]))}`;
+    const messageRate = rate(stats[messages], last?.[messages]), byteRate = rate(stats[size], last?.[size]);
+    const speed = `${eachMessage(messageRate)}, ${eachByte(byteRate)}`;
     return `${speed}; in all ${counted(stats[messages], "message")}, ${bytes(stats[size])}`;
   };
   const lastOf = new Map(earlier?.connections.map((connection) => [connection.peer, connection]));

@@ -29,3 +29,8 @@ export function duration(seconds: number): string {
   const minutes = Math.floor(whole / 60), hours = Math.floor(minutes / 60);
   return hours === 0 ? `${minutes}:${two(whole % 60)}` : `${hours}:${two(minutes % 60)}:${two(whole % 60)}`;
 }
+
+/** Milliseconds to the microsecond: what is behind that is noise. */
+export function exact(ms: number): number {
+  return Math.round(1000 * ms) / 1000;
+}

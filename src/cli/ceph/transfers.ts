@@ -7,7 +7,7 @@
 import { type Command, type Context, jsonOption } from "../command.ts";
 import { readSource, writeTarget } from "../files.ts";
 import { Progress } from "../progress.ts";
-import { bytes } from "../units.ts";
+import { bytes, exact } from "../units.ts";
 import { clusterDetails, clusterOptions, connectToCluster } from "./cluster.ts";
 
 /** Writes an object. */
@@ -73,7 +73,7 @@ async function report(
   verb: string,
 ): Promise<void> {
   const { done, elapsed } = progress;
-  if (args.has("json")) return await out.json({ ...what, bytes: done, ms: elapsed });
+  if (args.has("json")) return await out.json({ ...what, bytes: done, ms: exact(elapsed) });
   const speed = `${bytes(done / Math.max(elapsed, 1) * 1000)}/s`;
   await out.line(`${what.pool}/${what.object}: ${bytes(done)} ${verb} in ${(elapsed / 1000).toFixed(1)} s (${speed})`);
 }
