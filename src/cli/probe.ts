@@ -159,7 +159,11 @@ export class Probe {
 
   /** Ends the session in order, so that the peer does not keep it for us. A peer that does not answer is not waited for. */
   async close(): Promise<void> {
-    await sendAll(this.#link.sink, [Uint8Array.of(Tag.CLOSE)]).catch(() => {});
+    try {
+      await sendAll(this.#link.sink, [Uint8Array.of(Tag.CLOSE)]);
+    } catch {
+      // Then there is nothing to end in order.
+    }
     const patience = new AbortController();
     await Promise.race([this.#ended, pause(CLOSE_PATIENCE, patience.signal)]);
     patience.abort();
