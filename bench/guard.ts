@@ -5,6 +5,8 @@
  * connection that nothing happens to. They hold from machine to machine far better than rates do, though not entirely. What has fallen by more
  * than 15 % below `bench/baseline.json` is named, and the exit code is 1.
  *
+ * Compare what was measured alike: a quick run warms up less than the compilers would like, and so has other ratios.
+ *
  * `--update` makes what was measured the new baseline; what was not measured stays. `--from=FILE` measures nothing and takes the results of an earlier
  * run with `--json`.
  *
