@@ -2,22 +2,14 @@
  * Our client and Ceph's own monitor. `tools/interop/main.ts` starts it and runs this file; `deno task test` does not.
  */
 
-import {
-  assert,
-  assertEquals,
-  assertGreater,
-  assertGreaterOrEqual,
-  assertLess,
-  assertNotEquals,
-  assertRejects,
-} from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
 import { test } from "node:test";
-import { EntityType, MessengerError } from "../../mod.ts";
+import { MessengerError } from "../../mod.ts";
 import { CommandError, MonClient, type MonClientOptions, MOSDMap, parseKeyring } from "../../src/ceph/mod.ts";
 import { eventually } from "../support/eventually.ts";
-import { ask, awaySeconds, ceph, cluster, daemon, dissect, idleSeconds } from "./cluster.ts";
+import { ask, awaySeconds, ceph, cluster, daemon } from "./cluster.ts";
+import { inviteGuest } from "./guest.ts";
 import { Line } from "./line.ts";
-import { Pcap } from "./pcap.ts";
 
 const { auth, fsid, monitor, conf, keyring, ticketSeconds } = cluster;
 const onlyCephx = auth === "cephx" ? {} : { skip: "there are no keys without cephx" };
@@ -193,66 +185,3 @@ test(
     assertEquals((await admin.command({ prefix: "mon stat" })).status, 0);
   },
 );
-
-test(`an idle session stays up for ${idleSeconds} s, with keepalives and new tickets in time (${auth})`, async () => {
-  await using admin = await connect();
-  await Promise.all([
-    staysUp(),
-    ...(auth === "cephx" ? [beginsAnewWithoutLine(admin), endsWithoutName(admin)] : []),
-  ]);
-});
-
-/** A client that does nothing is forgotten by nobody. */
-async function staysUp(): Promise<void> {
-  const capture = new Pcap();
-  await using line = await Line.make(capture.tap);
-  await using client = await connect({ network: line });
-  const tickets = new Set<string>(), start = performance.now();
-  while (performance.now() - start < idleSeconds * 1000) {
-    if (auth === "cephx") tickets.add(ticketOf(client));
-    await pause(100);
-  }
-  assertEquals((await line.to(monitor)).connections, 1);
-  assertEquals((await client.command({ prefix: "mon stat" })).status, 0);
-  const file = await capture.file();
-  for (const tag of ["0x0e", "0x0f"]) {
-    const seen = (await dissect(file, "-Y", `ceph.tag == ${tag}`, "-T", "fields", "-e", "ceph.tag")).match(/0x/g);
-    assertGreaterOrEqual(seen?.length ?? 0, Math.floor(idleSeconds / 10), "too few keepalives, or answers to them");
-  }
-  if (auth === "cephx") assertGreaterOrEqual(tickets.size, 1 + Math.floor(idleSeconds / ticketSeconds));
-}
-
-/** A ticket that ends while there is no line to renew it on is worth nothing; the key is. */
-async function beginsAnewWithoutLine(admin: MonClient): Promise<void> {
-  await using line = await Line.make();
-  const proxy = await line.to(monitor);
-  await using client = await connect({ network: line });
-  const { globalId } = client;
-  proxy.close();
-  const reply = client.command({ prefix: "mon stat" });
-  await pause(ticketSeconds * 1000);
-  proxy.open();
-  assertEquals((await reply).status, 0);
-  assertNotEquals(client.globalId, globalId);
-  assertNotEquals(client.globalId, admin.globalId);
-}
-
-/** A client whose name is removed learns it no later than when its ticket ends. */
-async function endsWithoutName(admin: MonClient): Promise<void> {
-  await using guest = await inviteGuest(admin, "client.idler");
-  const start = performance.now();
-  assertEquals((await admin.command({ prefix: "auth rm", entity: guest.name })).status, 0);
-  assertEquals((await guest.closed)?.code, "auth");
-  assertLess(performance.now() - start, ticketSeconds * 1000);
-}
-
-async function inviteGuest(admin: MonClient, name: string, options: MonClientOptions = {}): Promise<MonClient> {
-  const add = { prefix: "auth get-or-create", entity: name, caps: ["mon", "allow r"] };
-  const [{ key }] = await admin.json<[{ key: string }]>(add);
-  return await MonClient.connect({ conf, key, name, ...options });
-}
-
-/** The ticket for OSDs. In front of it are a version, a number and a service; in it come a version, and the number of the secret that it was made with. */
-function ticketOf(client: MonClient): string {
-  return String(client.authorizer(EntityType.OSD)!.bytes.subarray(13, 13 + 100));
-}
