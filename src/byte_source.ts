@@ -4,7 +4,9 @@
  * @module
  */
 
+import type { Environment } from "./environment.ts";
 import { NetworkError } from "./errors.ts";
+import type { DirectSocket } from "./net/network.ts";
 
 const EMPTY = new Uint8Array(0);
 
@@ -23,19 +25,17 @@ export class ByteSource {
   /** When the latest byte arrived, in the environment's time. */
   lastReadAt: number;
 
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-  readonly #now: () => number;
+  readonly #socket: DirectSocket;
+  readonly #environment: Environment;
 
   /**
-   * @param readable Where the bytes come from.
-   * @param now The time in ms.
+   * @param socket Where the bytes come from.
+   * @param environment Where the time comes from.
    */
-  constructor(readable: ReadableStream<Uint8Array>, now: () => number) {
-    this.#reader = readable.getReader();
-    // Whoever reads hears of the failure from its read.
-    this.#reader.closed.catch(() => {});
-    this.#now = now;
-    this.lastReadAt = now();
+  constructor(socket: DirectSocket, environment: Environment) {
+    this.#socket = socket;
+    this.#environment = environment;
+    this.lastReadAt = environment.now();
   }
 
   /** How many bytes can be read without waiting. */
@@ -46,16 +46,25 @@ export class ByteSource {
   /**
    * Waits until there is something to read. Ceph's `tcp_read_wait`.
    *
-   * @throws {NetworkError} When the peer has ended the stream: in this protocol that is a fault like any other.
+   * @returns Undefined if there is something already, or a promise that rejects with a `NetworkError` when the peer has ended the stream: in this
+   * protocol that is a fault like any other.
    */
-  async tcpReadWait(): Promise<void> {
-    if (this.available > 0) return;
-    const { done, value } = await this.#reader.read();
-    if (done) throw new NetworkError("connection_lost", "The peer closed the connection");
-    this.chunk = value;
-    this.at = 0;
-    this.lastReadAt = this.#now();
+  tcpReadWait(): Promise<void> | undefined {
+    if (this.available > 0) return undefined;
+    const chunk = this.#socket.read();
+    if (chunk instanceof Promise) return chunk.then(this.#take);
+    // An end is told where a failure would be.
+    if (chunk === null) return Promise.resolve(chunk).then(this.#take);
+    this.#take(chunk);
+    return undefined;
   }
+
+  readonly #take = (chunk: Uint8Array | null): void => {
+    if (chunk === null) throw new NetworkError("connection_lost", "The peer closed the connection");
+    this.chunk = chunk;
+    this.at = 0;
+    this.lastReadAt = this.#environment.now();
+  };
 
   /**
    * Copies what is already here, at most `length` bytes, without waiting. Ceph's `tcp_read_nonblocking`.

@@ -6,6 +6,7 @@
 
 import type { Connection } from "./connection.ts";
 import type { Dispatcher, ResetInfo } from "./dispatcher.ts";
+import type { FlushQueue } from "./flush_queue.ts";
 import { Message, releaseThrottles } from "./message.ts";
 import { PrioritizedQueue } from "./prioritized_queue.ts";
 import { Priority } from "./wire/constants.ts";
@@ -47,14 +48,17 @@ export class DispatchQueue {
   #stopping: PromiseWithResolvers<void> | undefined;
   #nextId = EVENTS + 1;
   readonly #unhandled: (message: Message) => void;
+  readonly #flushQueue: FlushQueue;
 
   /**
    * @param onError Told of what dispatchers throw.
    * @param onUnhandled Told of messages that no dispatcher wanted.
+   * @param flushQueue Held while dispatchers are called, so that what they send leaves together.
    */
-  constructor(onError: DispatchErrorHandler, onUnhandled: (message: Message) => void) {
+  constructor(onError: DispatchErrorHandler, onUnhandled: (message: Message) => void, flushQueue: FlushQueue) {
     this.#onError = onError;
     this.#unhandled = onUnhandled;
+    this.#flushQueue = flushQueue;
   }
 
   /** Messages and events that wait. */
@@ -168,11 +172,13 @@ export class DispatchQueue {
 
   readonly #run = (): void => {
     this.#scheduled = false;
+    this.#flushQueue.hold();
     for (let item = this.#queue.dequeue(); item !== undefined; item = this.#queue.dequeue()) {
       if (!(item instanceof Message)) this.#tell(item);
       else if (this.#stopped) releaseThrottles(item);
       else this.#dispatch(item, this.#queue.owner);
     }
+    this.#flushQueue.release();
     if (this.#stopping === undefined) return;
     for (const item of this.#queue.takeAll()) releaseThrottles(item as Message);
     this.#stopping.resolve();

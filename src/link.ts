@@ -6,6 +6,7 @@
 
 import { ByteSink } from "./byte_sink.ts";
 import { ByteSource } from "./byte_source.ts";
+import { directSocket } from "./direct_socket.ts";
 import type { Environment } from "./environment.ts";
 import type { Socket } from "./net/network.ts";
 
@@ -25,8 +26,9 @@ export class Link {
   /** Takes a socket into use. */
   constructor(socket: Socket, environment: Environment) {
     this.socket = socket;
-    this.source = new ByteSource(socket.readable, () => environment.now());
-    this.sink = new ByteSink(socket.writable);
+    const direct = directSocket(socket);
+    this.source = new ByteSource(direct, environment);
+    this.sink = new ByteSink(direct);
   }
 
   /** Aborted when the Pipe gives the socket up: for waits that belong to it. */

@@ -10,6 +10,7 @@ import type { Dispatcher } from "./dispatcher.ts";
 import { sleep } from "./environment.ts";
 import { MessengerError, NetworkError } from "./errors.ts";
 import { entityAddress, socketAddress } from "./handshake.ts";
+import { FlushQueue } from "./flush_queue.ts";
 import { Loopback } from "./loopback.ts";
 import type { Message } from "./message.ts";
 import type { MessageType } from "./message_type.ts";
@@ -86,6 +87,7 @@ export class Messenger implements AsyncDisposable {
   readonly #counters = new Counters();
   readonly #dispatchThrottle: Throttle;
   readonly #dispatchQueue: DispatchQueue;
+  readonly #flushQueue: FlushQueue;
   readonly #host: PipeHost;
   readonly #handlers: TypeHandlers;
   readonly #loopback: Loopback;
@@ -117,9 +119,13 @@ export class Messenger implements AsyncDisposable {
     this.#name = EntityName.parse(options.name ?? "client.?");
     this.#address = EntityAddress.from("", 0, options.nonce ?? Math.floor(environment.random() * 2 ** 32));
     this.#dispatchThrottle = new Throttle(this.#options.dispatchThrottleBytes);
+    this.#flushQueue = new FlushQueue((run) => {
+      if (this.#network?.flush === "macrotask") environment.nextTurn(run);
+      else queueMicrotask(run);
+    });
     this.#dispatchQueue = new DispatchQueue(onDispatchError, (message) => {
       log({ event: "unhandled_message", peer: message.source.toString(), detail: `type ${message.type}` });
-    });
+    }, this.#flushQueue);
     this.#host = this.#makeHost();
     this.#handlers = new TypeHandlers((connection, error) => this.#fail(connection, error), onDispatchError);
     this.#loopback = new Loopback(this.#host);
@@ -476,10 +482,7 @@ export class Messenger implements AsyncDisposable {
       dispatchThrottle: this.#dispatchThrottle,
       counters: this.#counters,
       network: async () => this.#network ??= await defaultNetwork(),
-      defer: (flush) => {
-        if (this.#network?.flush === "macrotask") this.#options.environment.nextTurn(flush);
-        else queueMicrotask(flush);
-      },
+      defer: (flush) => this.#flushQueue.add(flush),
       nextGlobalSeq: (above = 0) => this.#globalSeq = Math.max(this.#globalSeq, above) + 1,
       protocolVersion: (peerType, role) => {
         if (peerType === this.#name.type) return this.#options.clusterProtocol;

@@ -17,13 +17,13 @@ import {
   CONTROL_SIZE,
   decodeAck,
   decodeMessageFooter,
-  decodeMessageHeader,
   decodeTimespec,
   emptyMessageFooter,
   emptyMessageHeader,
   footerSize,
   TAGGED_HEADER_SIZE,
 } from "./wire/frame.ts";
+import { HeaderDecoder } from "./wire/header_codec.ts";
 
 /** What the Reader is in the middle of. */
 type Phase =
@@ -38,6 +38,8 @@ type Phase =
   /** Collecting a message's segments and footer that a chunk ended in. */
   | "collect";
 
+/** One for all Readers: what arrives at one program is much alike. */
+const headers = new HeaderDecoder();
 const NO_BYTES = new Uint8Array(0);
 
 /** How long a record is, or a message's tag and header; 0 for a tag that must not come. */
@@ -95,8 +97,10 @@ export class Reader {
       if (pipe.state === "accepting") await accept(pipe, link);
       this.#phase = "tag";
       while (this.#isReading(link)) {
-        await link.source.tcpReadWait();
-        await this.#takeApart(link);
+        const bytes = link.source.tcpReadWait();
+        if (bytes !== undefined) await bytes;
+        const throttles = this.#takeApart(link);
+        if (throttles !== undefined) await throttles;
         pipe.ackSoon();
       }
     } catch (error) {
@@ -185,7 +189,7 @@ export class Reader {
     const pipe = this.#pipe;
     switch (bytes[at]) {
       case Tag.MSG:
-        decodeMessageHeader(bytes, at + 1, this.#header, pipe.host.options);
+        headers.decode(bytes, at + 1, this.#header, pipe.host.options);
         this.#segments = this.#header.frontLength + this.#header.middleLength + this.#header.dataLength;
         this.#phase = "throttle";
         break;

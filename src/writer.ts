@@ -19,10 +19,10 @@ import {
   encodeKeepalive2,
   encodeKeepalive2Ack,
   encodeMessageFooter,
-  encodeMessageHeader,
   footerSize,
   TAGGED_HEADER_SIZE,
 } from "./wire/frame.ts";
+import { HeaderEncoder } from "./wire/header_codec.ts";
 
 /** A batch ends when it has this many bytes, so that a long queue does not hold the event loop up. */
 const BATCH_BYTES = 128 * 1024;
@@ -34,7 +34,16 @@ const BUFFER_BYTES = BATCH_BYTES + LARGEST_COPY;
 /** Buffers that are kept for the next batch. A connection that is idle holds none. */
 const POOL_SIZE = 8;
 
+/** One for all Writers: the messages of one program are much alike. */
+const headers = new HeaderEncoder();
 const pool: Uint8Array[] = [];
+
+function recycle(buffer: Uint8Array): void {
+  if (pool.length < POOL_SIZE) pool.push(buffer);
+}
+
+function nothing(): void {}
+
 const CLOSE_RECORD = Uint8Array.of(Tag.CLOSE);
 
 /**
@@ -53,7 +62,7 @@ export class Writer {
   #awake = false;
   #deferred = false;
   /** The write that is on its way. It never rejects: a failure is a fault. */
-  #writing: Promise<void> = Promise.resolve();
+  #writing: Promise<void> | undefined;
   readonly #header = emptyMessageHeader();
   readonly #footer = emptyMessageFooter();
 
@@ -83,7 +92,7 @@ export class Writer {
   wake(now = false): void {
     this.#awake = true;
     if (this.#wakeUp === undefined) return;
-    if (now) return this.#resume();
+    if (now) return this.#wakeLoop();
     if (this.#deferred) return;
     this.#deferred = true;
     this.#pipe.host.defer(this.#resume);
@@ -91,20 +100,27 @@ export class Writer {
 
   readonly #resume = (): void => {
     this.#deferred = false;
+    const { state, closeRequested } = this.#pipe;
+    if (state === "open") this.#flush();
+    if (state !== "open" || closeRequested) this.#wakeLoop();
+  };
+
+  #wakeLoop(): void {
     const wakeUp = this.#wakeUp;
     this.#wakeUp = undefined;
     wakeUp?.();
-  };
+  }
 
+  /** Does what takes more than one step: dialling and closing. An open session's messages leave by {@linkcode #flush}. */
   async #run(earlier: Promise<void>): Promise<void> {
     const pipe = this.#pipe;
     await earlier;
     while (pipe.state !== "closed") {
       this.#awake = false;
       if (pipe.state === "standby" && pipe.isQueued && pipe.canDial) pipe.state = "connecting";
+      if (pipe.state === "open") this.#flush();
       if (pipe.state === "connecting") await this.#connect();
       else if (pipe.state === "closing" && !pipe.closeRequested) await this.#answerClose();
-      else if (pipe.state === "open" && this.#hasWork()) await this.#flush(pipe.link!);
       else if (pipe.closeRequested && this.#isDone()) await this.#sendClose();
       else if (!this.#awake) await new Promise<void>((resolve) => this.#wakeUp = resolve);
     }
@@ -158,7 +174,7 @@ export class Writer {
 
   async #answerClose(): Promise<void> {
     const { link } = this.#pipe;
-    if (link !== undefined) await link.sink.doSendmsg([CLOSE_RECORD], 1, false).catch(() => {});
+    if (link !== undefined) await this.#say(link).catch(nothing);
     this.#pipe.fault(new NetworkError("connection_lost", `${this.#pipe.peer} closed the session`));
   }
 
@@ -166,28 +182,50 @@ export class Writer {
     const pipe = this.#pipe, { link } = pipe;
     if (link === undefined) return pipe.markDown();
     pipe.startClosing();
-    await this.#writing;
-    await link.sink.doSendmsg([CLOSE_RECORD], 1, false).catch((error) => pipe.fault(error));
+    await this.#say(link).catch((error) => pipe.fault(error));
   }
 
-  /** Sends one batch. It returns as soon as the batch is on its way, so that the next can be filled. */
-  async #flush(link: Link): Promise<void> {
+  /** Sends CLOSE behind all that is on its way, and an ack before it: what has arrived would be told to the peer as dropped. */
+  async #say(link: Link): Promise<void> {
+    await this.#writing;
+    const { session, ackDue } = this.#pipe;
+    if (!ackDue) return link.sink.doSendmsg([CLOSE_RECORD], 1, false);
+    const ack = new Uint8Array(CONTROL_SIZE);
+    encodeAck(session.inSeq, ack, 0);
+    session.inSeqAcked = session.inSeq;
+    return link.sink.doSendmsg([ack, CLOSE_RECORD], CONTROL_SIZE + 1, false);
+  }
+
+  /** Sends one batch, if there is something to send and no write is on its way; what comes meanwhile makes the next batch. */
+  #flush(): void {
+    const { link } = this.#pipe;
+    if (link === undefined || this.#writing !== undefined || !this.#hasWork()) return;
     this.#fill();
-    await this.#writing;
-    if (this.#pipe.link !== link) return;
-    this.#writing = this.#send(link, this.#buffer, this.#slices, this.#length, this.#pipe.session.out.outSeq);
+    const buffer = this.#buffer, seq = this.#pipe.session.out.outSeq;
     this.#buffer = CLOSE_RECORD;
+    const sent = link.sink.doSendmsg(this.#slices, this.#length, false);
+    if (sent !== undefined) {
+      this.#writing = sent.then(() => this.#sent(link, buffer, seq), (error) => this.#failed(link, error));
+      return;
+    }
+    this.#pipe.session.handedOver(seq);
+    recycle(buffer);
+    // The next batch has to wait for its turn, since others have work to do, too.
+    if (this.#hasWork()) this.wake();
   }
 
-  async #send(link: Link, buffer: Uint8Array, slices: Uint8Array[], length: number, seq: number): Promise<void> {
-    try {
-      await link.sink.doSendmsg(slices, length, false);
-      if (this.#pipe.link === link) this.#pipe.session.handedOver(seq);
-      // After a failure the network may still hold the buffer; then it is left to the garbage collector.
-      if (pool.length < POOL_SIZE) pool.push(buffer);
-    } catch (error) {
-      if (this.#pipe.link === link) this.#pipe.fault(error);
-    }
+  #sent(link: Link, buffer: Uint8Array, seq: number): void {
+    this.#writing = undefined;
+    if (this.#pipe.link === link) this.#pipe.session.handedOver(seq);
+    recycle(buffer);
+    this.#resume();
+  }
+
+  /** The network may still hold the buffer: it is left to the garbage collector. */
+  #failed(link: Link, error: unknown): void {
+    this.#writing = undefined;
+    if (this.#pipe.link === link) this.#pipe.fault(error);
+    else this.#resume();
   }
 
   /** Puts what waits into a buffer: keepalives, an ack for everything that has arrived, messages by priority. */
@@ -244,7 +282,7 @@ export class Writer {
     header.sourceNum = host.name.num;
     header.compatVersion = message.compatVersion;
     this.#buffer[headerAt] = Tag.MSG;
-    encodeMessageHeader(header, this.#buffer, headerAt + 1);
+    headers.encode(header, this.#buffer, headerAt + 1);
     this.#end += TAGGED_HEADER_SIZE;
     footer.frontCrc = header.frontLength === 0 ? 0 : this.#put(message.front);
     footer.middleCrc = header.middleLength === 0 ? 0 : this.#put(message.middle);

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { Connection } from "../src/connection.ts";
 import { DispatchQueue } from "../src/dispatch_queue.ts";
 import type { Dispatcher } from "../src/dispatcher.ts";
+import { FlushQueue } from "../src/flush_queue.ts";
 import { holdThrottles, type Message, receivedMessage } from "../src/message.ts";
 import { Session } from "../src/session.ts";
 import { EntityName } from "../src/wire/entity.ts";
@@ -25,6 +26,7 @@ class Fixture {
     this.queue = new DispatchQueue(
       (error, subject) => this.errors.push([error, subject]),
       (message) => this.unhandled.push(message.type),
+      new FlushQueue(queueMicrotask),
     );
     for (const dispatcher of dispatchers) this.queue.add(dispatcher, "tail");
   }

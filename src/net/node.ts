@@ -207,6 +207,14 @@ class NodeDriver implements Driver {
     return false;
   }
 
+  writev(chunks: readonly Uint8Array[]): boolean {
+    const { length } = chunks;
+    this.#native.cork();
+    for (let i = 0; i < length; i++) this.#native.write(chunks[i]!, i === length - 1 ? this.#onWritten : undefined);
+    this.#native.uncork();
+    return false;
+  }
+
   shutdown(): boolean {
     this.#shut = true;
     this.#native.end(this.#onWritten);

@@ -1,13 +1,13 @@
 /**
- * What the adapters share: a {@linkcode Socket} made of two Web Streams and the rules of its life, over the few verbs that a runtime's own
+ * What the adapters share: a {@linkcode Socket} and the rules of its life, over the few verbs that a runtime's own
  * socket offers. It is here that the directions end independently, that an abort reaches whatever is pending, and that reading ahead is
- * bounded; an adapter only moves bytes.
+ * bounded; an adapter only moves bytes. The two Web Streams are made when somebody asks for them.
  *
  * @module
  */
 
 import type { NetworkError } from "../errors.ts";
-import type { Socket, SocketAddress } from "./network.ts";
+import type { DirectSocket, Socket, SocketAddress } from "./network.ts";
 
 /** A runtime's socket, as {@linkcode StreamSocket} uses it. None of these throws. */
 export interface Driver {
@@ -21,6 +21,8 @@ export interface Driver {
    * {@linkcode StreamSocket.written} later. One write is under way at a time.
    */
   write(chunk: Uint8Array): boolean;
+  /** The same for several chunks at once, where the runtime can gather them into one system call. */
+  writev?(chunks: readonly Uint8Array[]): boolean;
   /** Ends the sending direction. Answers like `write`. */
   shutdown(): boolean;
   /** Both directions have ended: free the socket, then call {@linkcode StreamSocket.released}. */
@@ -34,35 +36,36 @@ const READ_AHEAD = 64 * 1024;
 /** What a waiting chunk is counted as on top of its bytes, so that a peer that sends single bytes cannot make us hold a quarter of a million objects. */
 const CHUNK_COST = 512;
 
-/** A socket's two streams and its life. */
-export class StreamSocket implements Socket {
-  readonly readable: ReadableStream<Uint8Array>;
-  readonly writable: WritableStream<Uint8Array>;
+/** A socket's two directions and its life. */
+export class StreamSocket implements Socket, DirectSocket {
   readonly localAddress: SocketAddress;
   readonly remoteAddress: SocketAddress;
-  readonly closed: Promise<void>;
 
   readonly #driver: Driver;
-  readonly #release: () => void;
-  #reads!: ReadableStreamDefaultController<Uint8Array>;
-  #writes!: WritableStreamDefaultController;
+  #readable: ReadableStream<Uint8Array> | undefined;
+  #reads: ReadableStreamDefaultController<Uint8Array> | undefined;
+  #writable: WritableStream<Uint8Array> | undefined;
+  #writes: WritableStreamDefaultController | undefined;
+  #closed: PromiseWithResolvers<void> | undefined;
 
   /** Bytes that arrived before anybody asked for them. */
   readonly #queue: Uint8Array[] = [];
   #queued = 0;
-  /** A read is waiting in the stream. */
+  /** Somebody waits for bytes: the stream, or the direct read below. */
   #wanted = false;
+  #read: PromiseWithResolvers<Uint8Array | null> | undefined;
   /** Nobody will read: what still arrives is dropped. */
   #cancelled = false;
-  /** How the stream ends once the queue is empty: undefined while it goes on, null after the peer's end. */
-  #end: NetworkError | null | undefined = undefined;
+  /** How reading ends once the queue is empty: undefined while it goes on, null after the peer's end, and otherwise what is thrown. */
+  #end: { readonly error: unknown } | null | undefined = undefined;
   /** The receiving direction is over for the operating system's socket, though bytes may wait in the queue. */
   #readOver = false;
   #writeOver = false;
   /** Why writes fail. What looks like a clean end of the other direction after that is none: the kernel reports a reset only once. */
-  #failure: NetworkError | undefined;
+  #failure: { readonly error: unknown } | undefined;
   /** The driver was told to let go, or has. */
   #over = false;
+  #isReleased = false;
   #pending: PromiseWithResolvers<void> | undefined;
 
   /**
@@ -74,26 +77,43 @@ export class StreamSocket implements Socket {
     this.#driver = driver;
     this.localAddress = localAddress;
     this.remoteAddress = remoteAddress;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.closed = promise;
-    this.#release = resolve;
-    this.readable = new ReadableStream<Uint8Array>({
+  }
+
+  get closed(): Promise<void> {
+    this.#closed ??= Promise.withResolvers();
+    if (this.#isReleased) this.#closed.resolve();
+    return this.#closed.promise;
+  }
+
+  get direct(): DirectSocket {
+    return this;
+  }
+
+  get readable(): ReadableStream<Uint8Array> {
+    return this.#readable ??= new ReadableStream<Uint8Array>({
       start: (controller): void => {
         this.#reads = controller;
+        this.#settleReads();
       },
-      pull: (): void => this.#pull(),
+      pull: (): void => {
+        const chunk = this.#take();
+        if (chunk === undefined) this.#want();
+        else this.#reads!.enqueue(chunk);
+        this.#settleReads();
+      },
       cancel: (): void => this.#cancel(),
     }, { highWaterMark: 0 });
-    this.writable = new WritableStream<Uint8Array>({
+  }
+
+  get writable(): WritableStream<Uint8Array> {
+    return this.#writable ??= new WritableStream<Uint8Array>({
       start: (controller): void => {
         this.#writes = controller;
+        if (this.#failure !== undefined) controller.error(this.#failure.error);
         // The stream calls `abort` below only after a write that is under way has settled, which is what an abort must not wait for.
         controller.signal.addEventListener("abort", () => this.#abort(controller.signal.reason), { once: true });
       },
-      write: (chunk): Promise<void> | undefined => {
-        if (chunk.byteLength === 0 || this.#driver.write(chunk)) return;
-        return this.#pend();
-      },
+      write: (chunk): Promise<void> | undefined => chunk.byteLength === 0 ? undefined : this.#write(chunk),
       close: (): Promise<void> | undefined => {
         if (!this.#driver.shutdown()) return this.#pend().then(() => this.#endWrites());
         this.#endWrites();
@@ -103,9 +123,32 @@ export class StreamSocket implements Socket {
     });
   }
 
+  read(): Uint8Array | null | Promise<Uint8Array | null> {
+    const chunk = this.#take();
+    if (chunk !== undefined) return chunk;
+    if (this.#end === null) return null;
+    if (this.#end !== undefined) return Promise.reject(this.#end.error);
+    this.#read = Promise.withResolvers();
+    const { promise } = this.#read;
+    this.#want();
+    return promise;
+  }
+
+  write(chunks: readonly Uint8Array[]): Promise<void> | undefined {
+    if (chunks.length > 1 && this.#driver.writev !== undefined && !this.#writeOver) {
+      return this.#driver.writev(chunks) ? undefined : this.#pend();
+    }
+    for (let i = 0; i < chunks.length; i++) {
+      const pending = this.#write(chunks[i]!);
+      if (pending === undefined) continue;
+      return i === chunks.length - 1 ? pending : pending.then(() => this.write(chunks.slice(i + 1)));
+    }
+    return undefined;
+  }
+
   abort(reason: unknown = new DOMException("The socket was aborted", "AbortError")): void {
     if (this.#over) return;
-    this.#writes.error(reason);
+    this.#writes?.error(reason);
     this.#abort(reason);
   }
 
@@ -119,7 +162,10 @@ export class StreamSocket implements Socket {
     if (this.#cancelled) return true;
     if (this.#wanted) {
       this.#wanted = false;
-      this.#reads.enqueue(chunk);
+      const read = this.#read;
+      this.#read = undefined;
+      if (read !== undefined) read.resolve(chunk);
+      else this.#reads!.enqueue(chunk);
       return true;
     }
     this.#queue.push(chunk);
@@ -142,9 +188,9 @@ export class StreamSocket implements Socket {
   /** For the driver: nothing can be sent any more. What has arrived can still be read. */
   writeFailed(error: NetworkError): void {
     if (this.#writeOver) return;
-    this.#failure = error;
+    this.#failure = { error };
     this.#writeOver = true;
-    this.#writes.error(error);
+    this.#writes?.error(error);
     this.#rejectPending(error);
     this.#closeIfDone();
   }
@@ -152,13 +198,13 @@ export class StreamSocket implements Socket {
   /** For the driver: the connection is gone in both directions. What has arrived can still be read. */
   broken(error: NetworkError): void {
     this.writeFailed(error);
-    this.#endReads(error);
+    this.#endReads({ error });
   }
 
   /** For the driver: the operating system's socket is free. */
   released(): void {
-    this.#over = true;
-    this.#release();
+    this.#over = this.#isReleased = true;
+    this.#closed?.resolve();
   }
 
   /** An abort as far as the writable stream does not do it itself: one that is aborting must not be told of an error on top. */
@@ -166,22 +212,24 @@ export class StreamSocket implements Socket {
     if (this.#over) return;
     this.#over = this.#readOver = this.#writeOver = true;
     this.#queue.length = 0;
-    this.#reads.error(reason);
+    this.#end = this.#failure = { error: reason };
+    this.#settleReads();
     this.#rejectPending(reason);
     this.#driver.terminate();
   }
 
-  #pull(): void {
+  /** The oldest chunk that waits. */
+  #take(): Uint8Array | undefined {
     const chunk = this.#queue.shift();
-    if (chunk === undefined) {
-      this.#wanted = true;
-      this.#driver.pull();
-      return;
-    }
+    if (chunk === undefined) return undefined;
     this.#queued -= chunk.byteLength + CHUNK_COST;
-    this.#reads.enqueue(chunk);
-    if (this.#end !== undefined) this.#settleReads();
-    else if (this.#queued < READ_AHEAD / 2) this.#driver.pull();
+    if (this.#end === undefined && this.#queued < READ_AHEAD / 2) this.#driver.pull();
+    return chunk;
+  }
+
+  #want(): void {
+    this.#wanted = true;
+    this.#driver.pull();
   }
 
   /**
@@ -194,7 +242,7 @@ export class StreamSocket implements Socket {
     if (!this.#readOver) this.#driver.pull();
   }
 
-  #endReads(end: NetworkError | null): void {
+  #endReads(end: { readonly error: unknown } | null): void {
     if (this.#readOver) return;
     this.#readOver = true;
     this.#end = end;
@@ -202,10 +250,25 @@ export class StreamSocket implements Socket {
     this.#closeIfDone();
   }
 
+  /** Tells whoever reads of the end, once there is nothing before it. */
   #settleReads(): void {
-    if (this.#queue.length > 0 || this.#cancelled) return;
-    if (this.#end === null) this.#reads.close();
-    else this.#reads.error(this.#end);
+    const end = this.#end;
+    if (end === undefined || this.#queue.length > 0 || this.#cancelled) return;
+    const read = this.#read;
+    this.#read = undefined;
+    if (end === null) {
+      read?.resolve(null);
+      this.#reads?.close();
+    } else {
+      read?.reject(end.error);
+      this.#reads?.error(end.error);
+    }
+    this.#reads = undefined;
+  }
+
+  #write(chunk: Uint8Array): Promise<void> | undefined {
+    if (!this.#writeOver && this.#driver.write(chunk)) return undefined;
+    return this.#pend();
   }
 
   #endWrites(): void {
@@ -221,7 +284,7 @@ export class StreamSocket implements Socket {
 
   /** The rest of a write or of the end; it may have failed while the driver was trying. */
   #pend(): Promise<void> {
-    if (this.#writeOver) return Promise.reject(this.#failure);
+    if (this.#writeOver) return Promise.reject(this.#failure?.error);
     this.#pending = Promise.withResolvers<void>();
     return this.#pending.promise;
   }

@@ -5,6 +5,8 @@
  */
 
 import { ByteSource } from "../../src/byte_source.ts";
+import { directSocket } from "../../src/direct_socket.ts";
+import { systemEnvironment } from "../../src/environment.ts";
 import type { Network, Socket, SocketAddress } from "../../src/net/network.ts";
 import { EntityAddress } from "../../src/wire/address.ts";
 import { type ConnectReply, type ConnectRequest, encodeConnect, encodeConnectReply } from "../../src/wire/connect.ts";
@@ -27,7 +29,7 @@ export class RawPeer {
 
   constructor(socket: Socket) {
     this.socket = socket;
-    this.#source = new ByteSource(socket.readable, () => 0);
+    this.#source = new ByteSource(directSocket(socket), systemEnvironment);
     this.#writer = socket.writable.getWriter();
     this.#writer.closed.catch(() => {});
   }

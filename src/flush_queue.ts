@@ -1,0 +1,52 @@
+/**
+ * When Writers send: not with every message, but once for all that are sent together.
+ *
+ * @module
+ */
+
+/**
+ * The Writers of a messenger that have something new to send. They get their turn when the dispatchers have been called for all that has arrived, so that
+ * the answers to one chunk of messages leave in one write; and else in the runtime's own time.
+ */
+export class FlushQueue {
+  readonly #schedule: (run: () => void) => void;
+  #flushes: (() => void)[] = [];
+  #isScheduled = false;
+  #isHeld = false;
+
+  /** @param schedule Calls `run` soon: in a microtask, or where writes are synchronous, in a turn of its own. */
+  constructor(schedule: (run: () => void) => void) {
+    this.#schedule = schedule;
+  }
+
+  /** Lets `flush` have its turn soon. */
+  add(flush: () => void): void {
+    this.#flushes.push(flush);
+    if (this.#isHeld || this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#schedule(this.#run);
+  }
+
+  /** Keeps everything back until {@linkcode release}, which is sure to come before anything else can happen. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /** Gives all that wait their turn now. */
+  release(): void {
+    this.#isHeld = false;
+    this.#flushAll();
+  }
+
+  readonly #run = (): void => {
+    this.#isScheduled = false;
+    this.#flushAll();
+  };
+
+  #flushAll(): void {
+    if (this.#flushes.length === 0) return;
+    const flushes = this.#flushes;
+    this.#flushes = [];
+    for (const flush of flushes) flush();
+  }
+}
