@@ -12,6 +12,8 @@ import { type RequestOptions, Requests } from "./requests.ts";
 import type { PipeState, Session } from "./session.ts";
 import type { EntityAddress } from "./wire/address.ts";
 
+let sessionOf: (connection: Connection) => Session;
+
 /**
  * A session with one peer. It outlives every socket: a lossless session's Connection stays the same object however often the
  * network breaks. Ceph's `Connection`.
@@ -26,6 +28,10 @@ export class Connection {
   /** Connections are made by their messenger, around what it knows of the session. */
   constructor(session: Session) {
     this.#session = session;
+  }
+
+  static {
+    sessionOf = (connection) => connection.#session;
   }
 
   /** Where the peer is. */
@@ -261,3 +267,8 @@ export class Connection {
     this.#session.carrier?.markDisposable();
   }
 }
+
+export {
+  /** What is behind a connection, for the messenger's own parts. */
+  sessionOf,
+};

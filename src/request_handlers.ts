@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Connection } from "./connection.ts";
+import { type Connection, sessionOf } from "./connection.ts";
 import { MessengerError } from "./errors.ts";
 import { keepThrottles, type Message } from "./message.ts";
 import { RequestError, RequestFailed } from "./request_error.ts";
@@ -79,20 +79,31 @@ export class RequestAnswerer<Request, Reply> {
   }
 
   #wait(message: Message, reply: Promise<Reply>): void | Promise<void> {
-    const { connection } = message, lease = keepThrottles(message);
+    const { connection } = message;
     let running = this.#running.get(connection);
     if (running === undefined) this.#running.set(connection, running = { count: 0, room: undefined });
-    const mine = running;
-    mine.count++;
-    void reply.then((value) => this.#reply(message, value)).catch((error) => this.#refuse(message, error)).then(() => {
-      mine.count--;
-      lease?.release(message.byteLength);
-      mine.room?.resolve();
-      mine.room = undefined;
-    });
-    if (mine.count < this.#concurrency) return;
-    mine.room ??= Promise.withResolvers();
-    return mine.room.promise;
+    running.count++;
+    void this.#finish(message, reply, running);
+    if (running.count < this.#concurrency) return;
+    running.room ??= Promise.withResolvers();
+    return running.room.promise;
+  }
+
+  /** The rest of {@linkcode dispatch} for a promise. The message keeps its share of the throttles until that has settled. */
+  async #finish(message: Message, reply: Promise<Reply>, running: Running): Promise<void> {
+    const session = sessionOf(message.connection), { resets } = session, lease = keepThrottles(message);
+    // A peer that has lost the session would take a reply for somebody else's.
+    const isLost = () => session.resets !== resets;
+    try {
+      const value = await reply;
+      if (!isLost()) this.#reply(message, value);
+    } catch (error) {
+      this.#refuse(message, error, isLost());
+    }
+    running.count--;
+    lease?.release(message.byteLength);
+    running.room?.resolve();
+    running.room = undefined;
   }
 
   /** Sends a reply, as urgent as the request was. */
@@ -102,12 +113,17 @@ export class RequestAnswerer<Request, Reply> {
     connection.send(this.#type.reply.message(value, { tid, priority }));
   }
 
-  /** Says that there will be no reply. */
-  #refuse(message: Message, error: unknown): void {
+  /** Says that there will be no reply, unless nobody knows of the request any more. */
+  #refuse(message: Message, error: unknown, isLost = false): void {
     const { connection, tid, priority } = message;
     const isMeant = error instanceof RequestError;
     const { reason, message: words } = isMeant ? error : new RequestError("internal", "The handler failed");
     if (!isMeant) this.#onError(error, message);
-    if (tid !== 0) connection.send(RequestFailed.message({ reason, message: words }, { tid, priority }));
+    if (tid === 0 || isLost) return;
+    try {
+      connection.send(RequestFailed.message({ reason, message: words }, { tid, priority }));
+    } catch (tooLong) {
+      this.#onError(tooLong, message);
+    }
   }
 }

@@ -88,6 +88,9 @@ export class Session {
   /** Whether the peer has said that nothing more will come. */
   peerClosed = false;
 
+  /** How often the peer has lost the session. What was received before is not to be answered. */
+  resets = 0;
+
   /** Requests to the peer, once there was one. */
   requests: Requests | undefined;
   /** Who gets the messages that no request waits for, if that is not the dispatchers. */
@@ -208,6 +211,7 @@ export class Session {
 
   /** The peer has lost the session, and what was under way in it. It goes on with a new one. */
   reset(): void {
+    this.resets++;
     this.drained();
     this.#giveUp(
       new MessengerError("session_reset", `${this.peerAddress} has lost the session: it restarted, or ended it`),

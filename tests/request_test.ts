@@ -140,6 +140,22 @@ for (const [index, { name }] of networks.entries()) {
   });
 }
 
+test("a reply is not sent to a peer that has lost the session in between", async () => {
+  await using pair = await Pair.open();
+  const { server, client } = pair, gate = Promise.withResolvers<number>(), strays: Message[] = [];
+  client.addDispatcherTail({ dispatch: (message) => void strays.push(message) });
+  server.onRequest(Double, (n) => n === 1 ? gate.promise : 2 * n);
+  const lost = pair.connection.request(Double.message(1));
+  await pair.connection.flush();
+  pair.connection.markDown();
+  await failsWith("closed", lost);
+  const connection = client.connectTo(server.address);
+  assertEquals(await connection.request(Double.message(2)), 4);
+  gate.resolve(2);
+  assertEquals(await connection.request(Double.message(3)), 6);
+  assertEquals([strays, server.connections.length], [[], 1]);
+});
+
 test("a pending request keeps its session awake: a peer that restarted is found out", async () => {
   const network = new Interceptor(await networks[0]!.open());
   const open = () => new Messenger({ network, backoff: (attempt) => attempt === 0 ? 0 : 5 });
@@ -289,6 +305,23 @@ test("requests fail with closed when the session is ended here, and when it was 
   await failsWith("closed", reply);
   await failsWith("closed", connection.request(Double.message(1)));
   answer.resolve(0);
+});
+
+test("a failure that is too long for the limits is reported where it happened, and ends nothing", async () => {
+  await using pair = await Pair.open(0, { maxFrontBytes: 60 });
+  const { connection, server, errors } = pair;
+  server.onRequest(Upper, async (text) => {
+    await Promise.resolve();
+    if (text === "") throw new RequestError("long", "word ".repeat(100));
+    return text.toUpperCase();
+  });
+  const controller = new AbortController();
+  const silent = assertRejects(() => connection.request(Upper.message(""), { signal: controller.signal }));
+  await eventually(() => errors.length === 1);
+  assertEquals((errors[0] as MessengerError).code, "invalid");
+  assertEquals(await connection.request(Upper.message("a")), "A");
+  controller.abort();
+  await silent;
 });
 
 test("a message that is too long, or a bad time-out, is the caller's mistake and leaves nothing behind", async () => {
