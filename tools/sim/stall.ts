@@ -17,8 +17,10 @@ const LIMIT = MIB;
 const DATA = new Uint8Array(64 * 1024), BYTES_PER_MS = 8 * MIB / 1000;
 /** For how long `ready` has to be pending before the measurement begins, in ms: then the system's socket buffers are full too. */
 const FULL = 1000;
-/** Who exchanges messages with each server, how many in a round, and of what size. */
-const CLIENTS = 3, MESSAGES = 2000, PAYLOAD = new Uint8Array(1000);
+/** Who exchanges messages with each server, how many in a round, and of what size: a short round may pass undisturbed on a busy machine. */
+const CLIENTS = 3, MESSAGES = 300, PAYLOAD = new Uint8Array(1000);
+/** Rounds that are not measured. */
+const WARM_UP = 20;
 const NEVER = 666;
 
 /** What a stalled dispatcher did. */
@@ -41,8 +43,8 @@ export interface StallReport {
 
 async function stall(rounds: number): Promise<StallReport> {
   const calm = await Exchange.open(), stalled = await Exchange.open();
-  // Once before anything is measured: code is compiled, buffers are made.
-  for (const exchange of [calm, stalled]) await exchange.round();
+  // Before anything is measured code is compiled, and buffers are made.
+  for (let round = 0; round < WARM_UP; round++) for (const exchange of [calm, stalled]) await exchange.round();
 
   const sender = new Messenger({ name: "mds.0", sendHighWaterMark: LIMIT });
   sender.addDispatcherTail({});
@@ -148,9 +150,9 @@ function sleep(ms: number): Promise<void> {
 }
 
 function memoryInUse(): number {
-  const { gc, Bun } = globalThis as { gc?: () => void; Bun?: { gc(force: boolean): void } };
+  const { gc, Bun } = globalThis as { gc?: (how: unknown) => void; Bun?: { gc(force: boolean): void } };
   for (let i = 0; i < 3; i++) {
-    gc?.();
+    gc?.({ type: "major", execution: "sync", flavor: "last-resort" });
     Bun?.gc(true);
   }
   const { heapUsed, external } = process.memoryUsage();
@@ -158,6 +160,6 @@ function memoryInUse(): number {
 }
 
 if (import.meta.main) {
-  const [rounds = 10] = process.argv.slice(2).map(Number);
+  const [rounds = 100] = process.argv.slice(2).map(Number);
   console.log(JSON.stringify(await stall(rounds)));
 }
