@@ -26,7 +26,10 @@ export async function ensureCeph(): Promise<string | undefined> {
   console.log(`Installing ${missing.join(", ")} from Debian …`);
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   for (const args of [["update"], ["install", "-y", "--no-install-recommends", ...missing]]) {
-    const { code, complaints } = await outcomeOf("apt-get", ["-q", ...args], { env, limit: 10 * 60_000 });
+    const { code, complaints } = await outcomeOf("apt-get", ["-q", "-o", "DPkg::Lock::Timeout=120", ...args], {
+      env,
+      limit: 10 * 60_000,
+    });
     if (code !== 0) return `${lacks}, and apt-get ${args[0]} failed with code ${code}: ${complaints}`;
   }
   return undefined;

@@ -52,7 +52,8 @@ if (reason !== undefined) {
   console.log(`Skipped the tests with Ceph's own daemons: ${reason}`);
   process.exit(0);
 }
-const clusters = new Set<Cluster>();
+/** Those that were started, or are about to be. */
+const clusters: Promise<Cluster>[] = [];
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.once(signal, async () => {
     await stopAll();
@@ -127,14 +128,14 @@ async function serve(auth: Auth): Promise<void> {
   await new Promise(() => setInterval(() => {}, 2 ** 30));
 }
 
-async function startCluster(auth: Auth, ticketSeconds: number): Promise<Cluster> {
-  const cluster = await Cluster.start({ auth, ticketSeconds });
-  clusters.add(cluster);
+function startCluster(auth: Auth, ticketSeconds: number): Promise<Cluster> {
+  const cluster = Cluster.start({ auth, ticketSeconds });
+  clusters.push(cluster);
   return cluster;
 }
 
 async function stopAll(): Promise<void> {
-  await Promise.allSettled([...clusters].map((cluster) => cluster.stop()));
+  await Promise.allSettled(clusters.map(async (cluster) => (await cluster).stop()));
 }
 
 function option(name: string): string | undefined {
