@@ -5,6 +5,8 @@
  */
 
 import { sendAll } from "../byte_sink.ts";
+import { AuthName } from "../ceph/auth_name.ts";
+import { NoneAuthorizer } from "../ceph/authorizers.ts";
 import { CEPH_FEATURES } from "../ceph/features.ts";
 import { systemEnvironment } from "../environment.ts";
 import { MessengerError, NetworkError, ProtocolError } from "../errors.ts";
@@ -262,7 +264,7 @@ async function shakeHands(link: Link, address: EntityAddress, start: number): Pr
 
 /** Asks for a session until the peer agrees, as what kind of peer it wants to be asked. */
 async function agree({ source, sink }: Link, address: EntityAddress): Promise<ConnectReply> {
-  let protocolVersion = 0, globalSeq = 1;
+  let protocolVersion = 0, globalSeq = 1, authorizer: NoneAuthorizer | undefined;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const request = {
       features: CEPH_FEATURES,
@@ -270,11 +272,14 @@ async function agree({ source, sink }: Link, address: EntityAddress): Promise<Co
       globalSeq,
       connectSeq: 0,
       protocolVersion,
-      authorizerProtocol: AuthProtocol.UNKNOWN,
-      authorizerLength: 0,
+      authorizerProtocol: authorizer?.protocol ?? AuthProtocol.UNKNOWN,
+      authorizerLength: authorizer?.bytes.length ?? 0,
       flags: CONNECT_LOSSY,
     };
-    await sendAll(sink, [encodeConnect(request)]);
+    await sendAll(
+      sink,
+      authorizer === undefined ? [encodeConnect(request)] : [encodeConnect(request), authorizer.bytes],
+    );
     const reply = decodeConnectReply(await source.tcpRead(CONNECT_REPLY_SIZE), MAX_AUTHORIZER_BYTES);
     await source.tcpRead(reply.authorizerLength);
     switch (reply.tag) {
@@ -293,7 +298,12 @@ async function agree({ source, sink }: Link, address: EntityAddress): Promise<Co
         throw missingFeatures(address.endpoint, reply.features & ~request.features, "it requires");
       case Tag.BADAUTHORIZER:
       case Tag.CHALLENGE_AUTHORIZER:
-        throw new MessengerError("auth", `Cannot ask ${address.endpoint}: it wants to know who asks (monitors do not)`);
+        if (authorizer === undefined && reply.tag === Tag.BADAUTHORIZER) {
+          // An OSD of a cluster without authentication only wants to hear a name.
+          authorizer = new NoneAuthorizer(AuthName.parse("client.ping"), 0);
+          continue;
+        }
+        throw new MessengerError("auth", `Cannot ask ${address.endpoint}: it wants a key, which ping has not`);
     }
     throw new ProtocolError("reply tag", tagName(reply.tag), "READY");
   }

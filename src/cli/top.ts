@@ -77,7 +77,7 @@ class StatsSource implements AsyncDisposable {
   readonly #type: string;
   readonly #messenger: Messenger;
   #tid = 0;
-  #waiting = Promise.withResolvers<StatsSnapshot>();
+  #waiting: PromiseWithResolvers<StatsSnapshot> | undefined;
   #lastError: MessengerError | undefined;
 
   constructor(endpoint: string, type: string) {
@@ -87,26 +87,37 @@ class StatsSource implements AsyncDisposable {
       log: ({ error }) => {
         this.#lastError = error ?? this.#lastError;
         // The others may go away by themselves: a process is restarted, a cable is plugged in again.
-        if (error !== undefined && !(error instanceof NetworkError)) this.#waiting.reject(error);
+        if (error !== undefined && !(error instanceof NetworkError)) this.#waiting?.reject(error);
       },
     });
     this.#messenger.on(StatsReply, (snapshot, { tid }) => {
-      if (tid === this.#tid) this.#waiting.resolve(snapshot);
+      if (tid === this.#tid) this.#waiting?.resolve(snapshot);
     });
+    // A process that was asked and is restarted has forgotten it.
+    this.#messenger.addDispatcherTail({ handleReset: () => this.#send(), handleRemoteReset: () => this.#send() });
   }
 
   /** @throws {NetworkError} With code `timed_out` if it does not answer. */
-  ask(signal: AbortSignal): Promise<StatsSnapshot> {
+  async ask(signal: AbortSignal): Promise<StatsSnapshot> {
     const late = (): NetworkError => {
       const why = this.#lastError?.message ?? "does it have a statsService?";
       return new NetworkError("timed_out", `No answer from ${this.#endpoint} within ${PATIENCE} ms: ${why}`);
     };
-    return within(PATIENCE, late, signal, () => {
-      this.#lastError = undefined;
-      this.#waiting = Promise.withResolvers();
-      this.#connect().send(StatsRequest.message(null, { tid: ++this.#tid }));
-      return this.#waiting.promise;
-    });
+    this.#tid++;
+    this.#lastError = undefined;
+    const { promise } = this.#waiting = Promise.withResolvers<StatsSnapshot>();
+    try {
+      return await within(PATIENCE, late, signal, () => {
+        this.#send();
+        return promise;
+      });
+    } finally {
+      this.#waiting = undefined;
+    }
+  }
+
+  #send(): void {
+    if (this.#waiting !== undefined) this.#connect().send(StatsRequest.message(null, { tid: this.#tid }));
   }
 
   #connect(): ReturnType<Messenger["connectTo"]> {

@@ -7,8 +7,12 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
 import { Message, Messenger, statelessServer } from "../../mod.ts";
+import { readBoth } from "../../src/cli/conversation.ts";
 import { statsService } from "../../src/stats_service.ts";
+import { AuthProtocol } from "../../src/wire/constants.ts";
 import { root, runtimeCommand } from "../../tools/runtimes.ts";
+import { ACK, pcap, SYN } from "../cli/pcap_file.ts";
+import { capture } from "../wire/golden.ts";
 import { type End, Script, thisRuntime } from "./script.ts";
 
 const NET = ["--allow-net"], READ = [...NET, "--allow-read"];
@@ -126,6 +130,21 @@ test("ping tells a peer that says nothing, and one that speaks something else", 
   }
 });
 
+test("ping has no key: it says a name where that is enough, and is refused elsewhere", async () => {
+  let names = 0;
+  await using peer = await server("osd.1");
+  peer.addDispatcherHead({
+    verifyAuthorizer: ({ protocol }) => ({ valid: protocol === AuthProtocol.NONE && names++ === 0 }),
+  });
+  const named = await run(["ping", "-c1", peer.endpoint]);
+  assertEquals([named.code, names], [0, 1], named.output);
+  const refused = await run(["ping", "-c1", peer.endpoint]);
+  assertEquals(refused, {
+    code: 1,
+    output: `msgr ping: Cannot ask ${peer.endpoint}: it wants a key, which ping has not\n`,
+  });
+});
+
 test("listen prints who comes and goes and what they say, and answers", async () => {
   await using script = msgr(["listen", "--name", "osd.7", "--echo"]);
   const [, address] = await script.prints(/^Listening at (.+) as osd\.7\n/);
@@ -169,10 +188,20 @@ test("listen prints a line of JSON for everything, and ping and top find it", as
 test("top shows connections again and again, through a restart of the process, until Ctrl-C", async () => {
   const address = await freeAddress();
   const first = new Messenger({ name: "client.1" });
+  let questions = 0;
+  const unanswered = Promise.withResolvers<void>();
   statsService(first);
+  first.addDispatcherHead({
+    dispatch: () => {
+      if (++questions < 3) return false;
+      unanswered.resolve();
+      return true;
+    },
+  });
   await first.bind(address);
   await using script = msgr(["top", "-i", "0.05", address]);
   await script.prints(/^client\.1 at [^]*^PEER +KIND +STATE +QUEUE +IN\/S[^]*\(you\) +client +open +0 .*\n/m);
+  await script.whileRunning(unanswered.promise);
   await first.shutdown();
   await using second = new Messenger({ name: "client.2" });
   statsService(second);
@@ -216,6 +245,32 @@ test("describe reads what one side sent, both sides, and fails where it is damag
     const missing = await run(["describe", `${folder}/none`], READ);
     assertEquals(missing.code, 1);
     assertMatch(missing.output, /^msgr describe: .*none.*\n$/);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("describe finds every conversation in a capture of packets, and interleaves it by their times", async () => {
+  const { connector, acceptor } = capture("ping-none"), folder = mkdtempSync("/tmp/msgr-cli-");
+  try {
+    const packets = [
+      { from: 8, to: 9, seq: 1, text: "GET / HTTP/1.1" },
+      { from: 1, to: 2, seq: 0, flags: SYN },
+      { from: 2, to: 1, seq: 0, flags: SYN | ACK },
+      { from: 2, to: 1, seq: 1, text: acceptor.subarray(0, 281) },
+      { from: 1, to: 2, seq: 1, text: connector },
+      { from: 2, to: 1, seq: 282, text: acceptor.subarray(281) },
+    ].map((packet, i) => ({ ...packet, time: 1_700_000_000_000 + i }));
+    writeFileSync(`${folder}/file`, pcap(packets));
+    const { code, output } = await run(["describe", `${folder}/file`], READ);
+    assertEquals(code, 0, output);
+    const lines = output.trimEnd().split("\n"), both = readBoth(connector, acceptor).records;
+    assertEquals(lines[0], `10.0.0.1:1 → 10.0.0.2:2: ${both.length} records`);
+    assertEquals(lines.slice(1, 5).map((line) => line.replace(/ address of.*/, " address")), [
+      ...['22:13:20.003 ←       0  banner "ceph v027"', "22:13:20.003 ←       9  address"],
+      ...["22:13:20.003 ←     145  address", '22:13:20.004 →       0  banner "ceph v027"'],
+    ]);
+    assertEquals(lines.length, 1 + both.length);
   } finally {
     rmSync(folder, { recursive: true });
   }
