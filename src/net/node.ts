@@ -104,11 +104,13 @@ async function listen(address: SocketAddress, options: ListenOptions = {}): Prom
 function secureServer(tls: TlsOptions, noDelay: boolean, address: SocketAddress, queue: AcceptQueue): Server {
   const { cert, key } = checkServerTls(tls, address);
   const { ca, requireClientCertificate: requestCert = false } = tls;
-  const times = { handshakeTimeout: TLS_HANDSHAKE_TIMEOUT };
+  const ours = { allowHalfOpen: true, noDelay, handshakeTimeout: TLS_HANDSHAKE_TIMEOUT };
   try {
-    return createTlsServer({ allowHalfOpen: true, noDelay, ca, cert, key, requestCert, ...times })
-      .on("tlsClientError", (error: Error, { remoteAddress, remotePort }: TLSSocket) => {
-        const remote = seamAddress(remoteAddress, remotePort, unnamed(address));
+    return createTlsServer({ ...ours, ca, cert, key, requestCert })
+      .on("tlsClientError", (error: Error, native: TLSSocket) => {
+        const remote = seamAddress(native.remoteAddress, native.remotePort, unnamed(address));
+        // Who says nothing until the time is up would stay for ever.
+        native.destroy();
         const failure = networkError(error, `Lost the connection to ${describe(remote)}`);
         queue.push(stillbornSocket(failure, address, remote));
       });

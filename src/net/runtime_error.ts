@@ -28,6 +28,7 @@ const CODES: Readonly<Record<string, NetworkErrorCode>> = {
   NetworkUnreachable: "unreachable",
 
   ETIMEDOUT: "timed_out",
+  ERR_TLS_HANDSHAKE_TIMEOUT: "timed_out",
   TimedOut: "timed_out",
   // What connecting to a Unix-domain socket says when its backlog is full.
   EAGAIN: "timed_out",
