@@ -276,7 +276,10 @@ export class OsdClient {
   #sendBy(route: OsdRoute, pending: Pending): void {
     const { osd, address, group, epoch } = route, { tid, client, hash, mtime, operations, target } = pending;
     pending.waitsFor = `an answer of osd.${osd} at ${address}`;
-    if (pending.session !== undefined && pending.route?.fence === route.fence) return;
+    if (pending.session !== undefined && wasKept(pending.route!, route)) {
+      pending.route = route;
+      return;
+    }
     pending.session = undefined;
     if (this.#troubles.get(osd)?.isPausing) return;
     const session = this.#sessions.get(osd) ?? this.#open(osd, address);
@@ -356,6 +359,14 @@ export class OsdClient {
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
   }
+}
+
+/**
+ * Whether an OSD has kept what it was sent by the earlier of two routes. Of maps that we have not seen nobody knows: a placement group that went away and
+ * came back was dropped with all that waited for it.
+ */
+function wasKept(earlier: OsdRoute, later: OsdRoute): boolean {
+  return earlier.fence === later.fence && later.epoch - earlier.epoch <= 1;
 }
 
 /** Where the object of a request stands among all objects. */

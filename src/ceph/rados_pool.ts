@@ -5,6 +5,7 @@
  */
 
 import { MessengerError } from "../errors.ts";
+import { bad } from "./decoder.ts";
 import { FIRST_POSITION } from "./object_position.ts";
 import type { OsdClient } from "./osd_client.ts";
 import type { OsdPool } from "./osd_map.ts";
@@ -299,7 +300,7 @@ export class RadosPool {
     const read = async (at: number) => {
       const asked = Math.min(chunkSize, end - at), operation = osd.readExtent(at, asked);
       const { outcomes } = await this.#execute("read", object, [operation], signal);
-      return { chunk: outcomes[0]!.output, asked };
+      return { chunk: atMost(asked, outcomes[0]!.output), asked };
     };
     const progress = (chunk: Uint8Array) => onProgress?.(done += chunk.length);
     // To read no bytes is to read them all, to an OSD.
@@ -307,8 +308,8 @@ export class RadosPool {
     const { outcomes } = await this.#execute("read", object, first, signal);
     const end = Math.min(osd.decodeStat(outcomes[0]!.output).size, offset + length);
     begin(Math.max(0, end - offset));
-    const head = outcomes[1]?.output;
-    if (head === undefined || head.length === 0) return;
+    const head = atMost(wanted, outcomes[1]?.output ?? new Uint8Array(0));
+    if (head.length === 0) return;
     progress(head);
     yield head;
     const rest = offsets(offset + wanted, end, chunkSize);
@@ -347,8 +348,16 @@ export class RadosPool {
     const what = `${verb} pool "${this.name}"`, timeout = this.#options.operationTimeout;
     const reply = await this.#client.execute(target, operations, what, { signal, timeout });
     if (reply.status < 0) throw new RadosError(what, reply.status);
+    const { length } = operations;
+    if (reply.outcomes.length !== length) throw bad("number of outcomes", reply.outcomes.length, length);
     return reply;
   }
+}
+
+/** Checks that an OSD gave no more than it was asked for. */
+function atMost(asked: number, output: Uint8Array): Uint8Array {
+  if (output.length > asked) throw bad("number of bytes read", output.length, `at most ${asked}`);
+  return output;
 }
 
 function* offsets(from: number, to: number, step: number): Generator<number> {

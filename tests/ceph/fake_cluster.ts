@@ -30,6 +30,7 @@ import {
   MMonSubscribe,
   MonClient,
   type MonClientOptions,
+  type SubscriptionRequest,
 } from "../../src/ceph/mod.ts";
 import { uuidBytes } from "../../src/ceph/mon_map.ts";
 import { MemoryNetwork, VirtualEnvironment } from "../../src/testing.ts";
@@ -119,6 +120,8 @@ export class FakeMonitor {
   mute = false;
   /** Breaks all connections as soon as it is asked for maps. */
   hangsUp = false;
+  /** Is told what was subscribed to. */
+  subscribed: (connection: Connection, what: ReadonlyMap<string, SubscriptionRequest>) => void = () => {};
   /** Answers commands with this. */
   answer: (command: string) => CommandReply | undefined = (command) => ({
     status: 0,
@@ -199,8 +202,10 @@ export class FakeMonitor {
     if (this.mute) return;
     if (MAuth.matches(message)) this.#auth(message);
     else if (MMonSubscribe.matches(message) && this.hangsUp) this.cut();
-    else if (MMonSubscribe.matches(message) && MMonSubscribe.read(message).has("monmap")) {
-      this.sendMap(message.connection);
+    else if (MMonSubscribe.matches(message)) {
+      const what = MMonSubscribe.read(message);
+      if (what.has("monmap")) this.sendMap(message.connection);
+      this.subscribed(message.connection, what);
     } else if (MMonCommand.matches(message)) {
       const reply = this.answer(MMonCommand.read(message).command);
       if (reply !== undefined) message.connection.send(MMonCommandAck.message(reply, { tid: message.tid }));

@@ -18,9 +18,16 @@ import {
 } from "../../src/ceph/mod.ts";
 import { uuidBytes } from "../../src/ceph/mon_map.ts";
 import { hashObject, placementSeed } from "../../src/ceph/object_hash.ts";
-import { decodePosition, encodePosition, FIRST_POSITION, type ObjectPosition } from "../../src/ceph/object_position.ts";
+import {
+  comparePositions,
+  decodePosition,
+  encodePosition,
+  FIRST_POSITION,
+  type ObjectPosition,
+} from "../../src/ceph/object_position.ts";
 import {
   BackoffOp,
+  HEAD,
   MOSDBackoff,
   MOSDOp,
   MOSDOpReply,
@@ -58,6 +65,8 @@ export class FakeRados implements AsyncDisposable {
   /** Answers to commands in place of ours. */
   refuses: ((prefix: string) => { status: number; text: string } | undefined) | undefined;
 
+  readonly #serving = new Map<number, { serving: string; since: number }>();
+
   private constructor(cluster: FakeCluster) {
     this.cluster = cluster;
   }
@@ -67,11 +76,16 @@ export class FakeRados implements AsyncDisposable {
     const rados = new FakeRados(cluster);
     rados.monitor = await cluster.start();
     rados.monitor.answer = (command) => rados.#answer(JSON.parse(command));
+    rados.monitor.subscribed = (connection, what) => {
+      const wanted = what.get("osdmap");
+      if (wanted !== undefined && wanted.start <= rados.epoch) rados.sendMap(connection);
+    };
     for (let i = 0; i < osds; i++) {
       const osd = new FakeOsd(rados, i);
       rados.osds.push(osd);
       await osd.start();
     }
+    rados.change();
     return rados;
   }
 
@@ -80,9 +94,23 @@ export class FakeRados implements AsyncDisposable {
     return this.cluster.settle(RadosClient.connect({ ...this.cluster.options(options), ...options }));
   }
 
-  /** Changes the map, and tells those who are connected to the monitor. */
-  publish(): void {
+  /** Makes a new map of what there is now, and tells nobody. */
+  change(): void {
     this.epoch++;
+    for (let seed = 0; seed < this.pgNum; seed++) {
+      const serving = `${this.primary(seed)} of ${this.pgNum}`;
+      if (this.#serving.get(seed)?.serving !== serving) this.#serving.set(seed, { serving, since: this.epoch });
+    }
+  }
+
+  /** Since which map a placement group is where it is: an OSD drops what was sent by an older one. */
+  servedSince(seed: number): number {
+    return this.#serving.get(seed)?.since ?? 0;
+  }
+
+  /** Makes a new map, and tells those who are connected to the monitor. */
+  publish(): void {
+    this.change();
     for (const connection of this.monitor.connections) this.sendMap(connection);
   }
 
@@ -174,7 +202,8 @@ export class FakeOsd {
   acknowledged = 0;
   /** Answers with what no client can read. */
   talksNonsense = false;
-  #sessions = new Set<Connection>();
+  /** What each client was told not to send, by placement group: until it has agreed to that, it cannot be told to go on. */
+  readonly #backoffs = new Map<Connection, Map<number, { isAcknowledged: boolean; isOver: boolean }>>();
 
   constructor(rados: FakeRados, id: number) {
     this.#rados = rados;
@@ -222,25 +251,58 @@ export class FakeOsd {
   /** Serves a placement group again. */
   unblock(seed: number): void {
     this.blocked.delete(seed);
-    for (const connection of this.#sessions) this.#backoff(connection, seed, BackoffOp.UNBLOCK);
+    for (const [connection, backoffs] of this.#backoffs) {
+      const backoff = backoffs.get(seed);
+      if (backoff === undefined) continue;
+      backoff.isOver = true;
+      if (backoff.isAcknowledged) this.#endBackoff(connection, seed);
+    }
   }
 
-  #backoff(connection: Connection, seed: number, op: number): void {
+  /** Whether an object is one of those that are not served where a placement group is blocked. */
+  #isInRange({ object: name, hash }: OsdRequest): boolean {
+    const [begin, end] = this.blockedRange, position = { ...FIRST_POSITION, name, hash, pool: 1n, snapshot: HEAD };
+    return comparePositions(position, begin) === 0 ||
+      (comparePositions(position, begin) > 0 && comparePositions(position, end) < 0);
+  }
+
+  #beginBackoff(connection: Connection, seed: number): void {
+    const backoffs = this.#backoffs.get(connection) ?? new Map();
+    this.#backoffs.set(connection, backoffs.set(seed, { isAcknowledged: false, isOver: false }));
+    this.#sendBackoff(connection, seed, BackoffOp.BLOCK);
+  }
+
+  #acknowledged(connection: Connection, seed: number): void {
+    this.acknowledged++;
+    const backoff = this.#backoffs.get(connection)!.get(seed)!;
+    backoff.isAcknowledged = true;
+    if (backoff.isOver) this.#endBackoff(connection, seed);
+  }
+
+  #endBackoff(connection: Connection, seed: number): void {
+    this.#backoffs.get(connection)!.delete(seed);
+    this.#sendBackoff(connection, seed, BackoffOp.UNBLOCK);
+  }
+
+  #sendBackoff(connection: Connection, seed: number, op: number): void {
     const [begin, end] = this.blockedRange, group = { pool: 1, seed, shard: -1 };
-    this.#sessions.add(connection);
     connection.send(MOSDBackoff.message({ group, epoch: this.#rados.epoch, op, id: seed + 1, begin, end }));
   }
 
   #dispatch(message: Message): void {
-    if (MOSDBackoff.matches(message) && MOSDBackoff.read(message).op === BackoffOp.ACK_BLOCK) this.acknowledged++;
-    if (!MOSDOp.matches(message)) return;
-    const request = MOSDOp.read(message), { connection } = message, rados = this.#rados;
+    const { connection } = message, rados = this.#rados;
+    if (MOSDBackoff.matches(message)) return this.#acknowledged(connection, MOSDBackoff.read(message).group.seed);
+    if (!MOSDOp.matches(message) || connection.isClosed) return;
+    const request = MOSDOp.read(message), seed = placementSeed(request.hash, rados.pgNum);
     this.received.push({ ...request, operations: request.operations.map(copied) });
-    const seed = placementSeed(request.hash, rados.pgNum);
     if (this.hangsUp === "before") return this.cut();
     if (request.epoch < rados.epoch) rados.sendMap(connection);
     if (rados.primary(seed) !== this.id || request.group.seed !== seed) return;
-    if (this.blocked.has(seed)) return this.#backoff(connection, seed, BackoffOp.BLOCK);
+    if (request.epoch < rados.servedSince(seed)) return;
+    if (this.#isInRange(request)) {
+      if (this.#backoffs.get(connection)?.has(seed)) return;
+      if (this.blocked.has(seed)) return this.#beginBackoff(connection, seed);
+    }
     const answer = this.#carryOut(request);
     if (this.hangsUp === "after") return this.cut();
     if (this.mute) return;

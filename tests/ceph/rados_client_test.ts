@@ -291,12 +291,30 @@ test("requests follow their placement group to another OSD, and the one that los
   assertEquals(rados.osds[1]!.received[0]!.attempt, 1);
 });
 
+test("a placement group that went away and came back while nobody told the client is asked again", async () => {
+  await using rados = await FakeRados.start(2);
+  const { pool, settle } = await opened(rados), seed = seedOf("o"), [osd] = rados.osds;
+  await settle(pool.append("o", "a"));
+  rados.monitor.mute = true;
+  rados.primaries.set(seed, 1);
+  rados.change();
+  const append = pool.append("o", "b");
+  await rados.cluster.environment.run({ ms: 10 });
+  assertEquals([osd!.received.length, rados.text("o")], [2, "a"], "the OSD should have dropped it");
+  rados.primaries.set(seed, 0);
+  rados.change();
+  rados.monitor.mute = false;
+  rados.monitor.cut();
+  await settle(append, 1);
+  assertEquals(rados.text("o"), "ab");
+});
+
 test("an OSD tells a client that goes by an old map of the new one, before the monitor does", async () => {
   await using rados = await FakeRados.start(2);
   const { pool, settle } = await opened(rados);
   await settle(pool.put("o", "a"));
   rados.primaries.set(seedOf("o"), 1);
-  rados.epoch++;
+  rados.change();
   await settle(pool.put("o", "b"), 1);
   assertEquals([rados.text("o"), rados.osds[1]!.received.length], ["b", 1]);
 });
@@ -342,10 +360,10 @@ test("a pool that was made a moment ago is found, though no map has come that ha
   await using rados = await FakeRados.start();
   const { client, settle } = await opened(rados);
   rados.hasPool = false;
-  rados.epoch++;
+  rados.change();
   assertEquals(await settle(client.pools()), []);
   rados.hasPool = true;
-  rados.epoch++;
+  rados.change();
   assertEquals((await settle(client.pool("p"))).id, 1);
 });
 

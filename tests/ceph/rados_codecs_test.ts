@@ -182,7 +182,7 @@ test("an osd dump that is none is refused, and one that has an OSD without msgr 
   const addrvec = [{ type: "v2", addr: "10.0.0.1:3300", nonce: 1 }];
   const up = { osd: 1, up: 1, public_addrs: { addrvec } }, down = { osd: 2, up: 0, public_addrs: { addrvec } };
   const v1 = { osd: 3, up: 1, public_addrs: { addrvec: [...addrvec, { type: "v1", addr: "[::1]:6800", nonce: 7 }] } };
-  const { osds } = parseOsdMap({ epoch: 1, pools: [], osds: [up, down, v1] });
+  const { osds } = parseOsdMap({ epoch: 1, flags: "", pools: [], osds: [up, down, v1] });
   assertEquals([...osds].map(([osd, address]) => [osd, String(address)]), [[1, "undefined"], [3, "[::1]:6800/7"]]);
 });
 
