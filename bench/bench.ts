@@ -67,6 +67,12 @@ export interface TimedOptions {
   readonly most?: number;
 }
 
+/**
+ * The share of a warm-up that a process has to be at work, and how many times as long it may take until it was: on a machine that does something
+ * else as well, time alone warms nothing.
+ */
+const LEAST_BUSY = 0.3, MOST_PATIENCE = 3;
+
 /** Warms up, finds out how many messages take as long as they should, and times so many. */
 export async function timed(bench: Bench, run: Run, options: TimedOptions = {}): Promise<Timed> {
   const count = await calibrate(run, bench.times, options);
@@ -95,7 +101,10 @@ export function rates({ count, seconds, cpu }: Timed, size: number): Figures {
 async function calibrate(run: Run, times: Times, { unit = 1, most = Infinity }: TimedOptions): Promise<number> {
   // The first one connects.
   await run(unit);
-  const begun = performance.now(), step = Math.min(times.measure, times.warmUp) / 4;
+  const begun = performance.now(), used = ownCpu(), step = Math.min(times.measure, times.warmUp) / 4;
+  const isWarm = (seconds: number) =>
+    seconds >= times.warmUp &&
+    (ownCpu() - used >= times.warmUp * LEAST_BUSY || seconds >= times.warmUp * MOST_PATIENCE);
   // Something else may have the processor for a while, so only the best is worth believing.
   let best = 0;
   for (let count = unit;;) {
@@ -104,9 +113,14 @@ async function calibrate(run: Run, times: Times, { unit = 1, most = Infinity }: 
     const now = performance.now(), took = (now - start) / 1000;
     best = Math.max(best, count / took);
     if (took < step && 2 * count <= most) count *= 2;
-    else if (now - begun >= times.warmUp * 1000) break;
+    else if (isWarm((now - begun) / 1000)) break;
   }
   return unit * Math.max(1, Math.round(Math.min(most, best * times.measure) / unit));
+}
+
+/** Processor time of this process, in seconds. */
+function ownCpu(): number {
+  return usage({ collect: false }).cpu / 1e6;
 }
 
 /** Waits for the next answer. */

@@ -6,7 +6,7 @@
 
 import { readFileSync } from "node:fs";
 import type { Figures } from "./bench.ts";
-import { headlineOf, type Workload } from "./workloads.ts";
+import { type Headline, headlineOf, type Workload } from "./workloads.ts";
 import type { Runtime } from "../tools/runtimes.ts";
 
 /** One measurement. */
@@ -59,11 +59,16 @@ export function spread(results: readonly Result[], figure: keyof Figures): Sprea
 }
 
 /**
- * How much better one peer is than another in what the workload is about: 2 is twice as fast, or half as long or large. It is the median of the
+ * How much better one peer is than another in what the workload is about, or in another figure: 2 is twice as fast, or half as long or large. It is the median of the
  * rounds' ratios, as a machine may be slower for all in one round than in the next.
  */
-export function ratio(results: readonly Result[], subject: Subject, peer: string, to: string): number | undefined {
-  const { field, better } = headlineOf(subject);
+export function ratio(
+  results: readonly Result[],
+  subject: Subject,
+  peer: string,
+  to: string,
+  { field, better }: Pick<Headline, "field" | "better"> = headlineOf(subject),
+): number | undefined {
   const others = select(results, subject, to);
   const ratios = select(results, subject, peer).flatMap((result) => {
     const other = others.find(({ round }) => round === result.round)?.[field], own = result[field];

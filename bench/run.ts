@@ -25,7 +25,7 @@ export interface Plan {
   readonly times: Times;
   /** How long one measurement may take with all that belongs to it, in seconds. */
   readonly limit: number;
-  /** After how many seconds no other round is begun that is not likely to end by then. */
+  /** After how many seconds nothing more is measured, nor another round begun that is not likely to end by then. */
   readonly deadline?: number | undefined;
   /** Where to append the results, a line each. The rounds of a file that has some already are counted on. */
   readonly json?: string | undefined;
@@ -44,6 +44,8 @@ export interface Failure {
 export interface Outcome {
   readonly results: readonly Result[];
   readonly failures: readonly Failure[];
+  /** Whether time was up in the middle of a round. */
+  readonly isCutShort: boolean;
 }
 
 /** Measures according to plan. Where somebody fails he is left out from then on, and everywhere if he hangs, as that takes too long. */
@@ -66,23 +68,28 @@ export async function run(plan: Plan): Promise<Outcome> {
     contestants[peer]!.workloads.includes(what.workload) && !hung.has(`${peer} ${runtime}`) &&
     !failures.some((one) => one.runtime === runtime && one.peer === peer && one.what === title(what));
 
+  const begun = performance.now(), limit = (plan.deadline ?? Infinity) * 1000;
   const entrants = await check(plan, failures), cases = plan.cases.filter(({ pinned }) => !pinned || canPin);
-  const begun = performance.now();
   const first = plan.json === undefined ? 0 : roundsIn(plan.json);
-  for (let round = first; round < first + plan.rounds; round++) {
+  let isCutShort = false;
+  measuring: for (let round = first; round < first + plan.rounds; round++) {
     const start = performance.now();
     for (const what of cases) {
       for (const runtime of plan.runtimes) {
         const here = entrants.filter((entrant) => entrant.runtime === runtime && takesPart(entrant, what));
         // Each round begins with another one, so that none always follows the same.
-        for (const entrant of rotated(here, round)) await attempt(entrant, what, round);
+        for (const entrant of rotated(here, round)) {
+          isCutShort = performance.now() - begun > limit;
+          if (isCutShort) break measuring;
+          await attempt(entrant, what, round);
+        }
       }
     }
     const end = performance.now();
-    if ((end - begun + end - start) / 1000 > (plan.deadline ?? Infinity)) break;
+    if (end - begun + end - start > limit) break;
   }
   note("");
-  return { results, failures };
+  return { results, failures, isCutShort };
 }
 
 /** Somebody on a runtime. */
