@@ -14,7 +14,7 @@ import {
   RequestType,
   textCodec,
 } from "../mod.ts";
-import { SimulatedNetwork, VirtualEnvironment } from "../src/testing.ts";
+import { SeededRandom, SimulatedNetwork, VirtualEnvironment } from "../src/testing.ts";
 import { eventually } from "./support/eventually.ts";
 import { Interceptor } from "./support/interceptor.ts";
 import { networks } from "./support/networks.ts";
@@ -411,4 +411,98 @@ test("onRequest refuses to answer none at once", async () => {
     const error = assertThrows(() => pair.server.onRequest(Double, (n) => n, { concurrency }), MessengerError);
     assertEquals(error.code, "invalid");
   }
+});
+
+/** What became of the requests between two peers whose connections break all the time. */
+interface Played {
+  /** How often each outcome came: `"reply"` or a code. */
+  readonly outcomes: ReadonlyMap<string, number>;
+  readonly reconnects: number;
+}
+
+/**
+ * Two peers ask each other, in virtual time. Nearly every connection breaks after some bytes, at a place that the seed decides.
+ *
+ * @param loses Whether sessions are ended now and then, and requests given up.
+ */
+async function play(seed: number, loses: boolean): Promise<Played> {
+  const COUNT = 400, IN_FLIGHT = 16, random = new SeededRandom(seed);
+  const environment = new VirtualEnvironment({ seed });
+  const network = new SimulatedNetwork(environment, {
+    seed,
+    faults: () => {
+      if (network.attempts > 60) return [];
+      const to = random.pick(["dialler", "acceptor"] as const),
+        notice = random.pick(["both", "dialler", "acceptor"] as const);
+      return [{ kind: "cut", to, afterBytes: random.int(0, 6000), notice }];
+    },
+  });
+  const outcomes = new Map<string, number>();
+  const peers = ["10.0.0.1", "10.0.0.2"].map((host) => {
+    const messenger = new Messenger({ environment, network: network.host(host), readTimeout: 5000 });
+    const asked = new Map<number, number>();
+    messenger.onRequest(Double, (n) => {
+      asked.set(n, (asked.get(n) ?? 0) + 1);
+      const ms = n % 7;
+      return ms === 0 ? 2 * n : new Promise((resolve) => environment.setTimer(() => resolve(2 * n), ms));
+    });
+    return { host, messenger, asked };
+  });
+  for (const { host, messenger } of peers) void messenger.bind(`${host}:6800`);
+  await environment.run();
+  let working = 2 * IN_FLIGHT;
+  for (const [i, { messenger }] of peers.entries()) {
+    const other = peers[1 - i]!;
+    let next = 0;
+    const asker = async (): Promise<void> => {
+      while (next < COUNT) {
+        const n = next++, connection = messenger.connectTo(other.messenger.address);
+        const timeout = loses && random.chance(0.1) ? 20 : 0;
+        if (loses && random.chance(0.02)) connection.markDown();
+        const outcome = await connection.request(Double.message(n), { timeout }).then(
+          (reply) => reply === 2 * n ? "reply" : `the reply ${reply} to ${n}`,
+          (error) => (error as MessengerError).code,
+        );
+        const times = other.asked.get(n) ?? 0;
+        assert(outcome === "reply" ? times === 1 : times <= 1, `${n} was asked ${times} times: ${outcome}`);
+        outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
+      }
+      working--;
+    };
+    for (let k = 0; k < IN_FLIGHT; k++) void asker();
+  }
+  assert(
+    await environment.run({ ms: 600_000, until: () => working === 0 }),
+    `seed ${seed}: ${working} askers wait for ever`,
+  );
+  const reconnects = peers[0]!.messenger.stats().reconnects + peers[1]!.messenger.stats().reconnects;
+  for (const { messenger } of peers) assertEquals(messenger.stats().pending_requests, 0);
+  for (const { messenger } of peers) void messenger.shutdown();
+  await environment.run();
+  assertEquals([environment.timers, network.openSockets], [0, 0]);
+  for (const { messenger, asked } of peers) {
+    assertEquals(messenger.stats().dispatch_throttle_bytes, 0);
+    assert([...asked.values()].every((times) => times === 1));
+  }
+  return { outcomes, reconnects };
+}
+
+test("peers whose connections break at any byte reply to all requests, once", async () => {
+  let reconnects = 0;
+  for (let seed = 1; seed <= 10; seed++) {
+    const played = await play(seed, false);
+    assertEquals([...played.outcomes], [["reply", 800]], `seed ${seed}`);
+    reconnects += played.reconnects;
+  }
+  assert(reconnects > 250, `${reconnects} reconnects`);
+});
+
+test("where sessions are lost and requests time out too, each has one outcome, and none is carried out twice", async () => {
+  const seen = new Set<string>();
+  for (let seed = 1; seed <= 10; seed++) {
+    const { outcomes } = await play(seed, true);
+    for (const outcome of outcomes.keys()) seen.add(outcome);
+    assertEquals([...outcomes.values()].reduce((sum, count) => sum + count), 800, `seed ${seed}`);
+  }
+  assertEquals([...seen].sort(), ["closed", "reply", "session_reset", "timed_out"]);
 });
