@@ -10,10 +10,34 @@ import { keepThrottles, type Message } from "./message.ts";
 import { RequestError, RequestFailed } from "./request_error.ts";
 import type { RequestType } from "./request_type.ts";
 
-/** Answers a request: what it returns is the reply. */
+/**
+ * Answers a request: what it returns, or its promise, is the reply.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Message, RequestError, type RequestHandler } from "@msgr/pipe";
+ *
+ * const root: RequestHandler<number, number> = (n) => {
+ *   if (n < 0) throw new RequestError("negative", `${n} has no root`);
+ *   return Math.sqrt(n);
+ * };
+ * assertEquals(root(9, new Message(0x8001)), 3);
+ * ```
+ */
 export type RequestHandler<Request, Reply> = (body: Request, message: Message) => Reply | Promise<Reply>;
 
-/** Options of `messenger.onRequest`. */
+/**
+ * Options of `messenger.onRequest`.
+ *
+ * @example
+ * ```ts
+ * import { type RequestHandlerOptions } from "@msgr/pipe";
+ *
+ * const oneAfterTheOther: RequestHandlerOptions = { concurrency: 1 };
+ * void oneAfterTheOther;
+ * ```
+ */
 export interface RequestHandlerOptions {
   /**
    * How many requests of one connection may be answered at once; its next message waits until one of them has been. With 1 they are answered one

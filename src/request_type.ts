@@ -9,7 +9,19 @@ import { Message, type MessageInit } from "./message.ts";
 import type { MessageType, Segments } from "./message_type.ts";
 import { REQUEST_FAILED } from "./request_error.ts";
 
-/** A request with what is needed to read its reply. Sent with `send`, it is a message that nobody replies to. */
+/**
+ * A request with what is needed to read its reply. Sent with `send`, it is a message that nobody replies to.
+ *
+ * @example A request without a `RequestType`
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { bytesCodec, MessageType, RequestMessage } from "@msgr/pipe";
+ *
+ * const Blob = new MessageType(0x8002, bytesCodec);
+ * const request = new RequestMessage(0x8001, { data: Uint8Array.of(1, 2) }, Blob);
+ * assertEquals([request.type, request.reply.type], [0x8001, 0x8002]);
+ * ```
+ */
 export class RequestMessage<Reply> extends Message {
   /** The type of the reply. */
   readonly reply: MessageType<Reply>;

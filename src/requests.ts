@@ -13,7 +13,17 @@ import type { RequestMessage } from "./request_type.ts";
 import type { SessionCarrier } from "./session.ts";
 import type { Counters } from "./stats.ts";
 
-/** What ends the wait for a reply. */
+/**
+ * What ends the wait for a reply.
+ *
+ * @example
+ * ```ts
+ * import { type RequestOptions } from "@msgr/pipe";
+ *
+ * const patient: RequestOptions = { timeout: 0, signal: AbortSignal.timeout(3_600_000) };
+ * void patient;
+ * ```
+ */
 export interface RequestOptions {
   /** Gives the request up: it then rejects with the signal's reason. The peer is not told. */
   readonly signal?: AbortSignal | undefined;
