@@ -1,5 +1,17 @@
 /**
- * A client of Ceph: it talks to unmodified monitors over msgr v1, with cephx or without authentication.
+ * A client of Ceph: it talks to unmodified monitors and OSDs over msgr v1, with cephx or without authentication.
+ *
+ * @example Writing and reading an object
+ * ```ts
+ * import { RadosClient } from "@msgr/pipe/ceph";
+ *
+ * export async function greet(conf: string, keyring: string): Promise<string> {
+ *   await using client = await RadosClient.connect({ conf, keyring });
+ *   const pool = await client.pool("rbd");
+ *   await pool.put("greeting", "hello");
+ *   return new TextDecoder().decode(await pool.get("greeting"));
+ * }
+ * ```
  *
  * @example What `ceph status` says
  * ```ts

@@ -205,7 +205,6 @@ export class OsdClient {
   #dispatch(message: Message): boolean {
     const session = this.#sessionOf(message.connection);
     if (session === undefined) return false;
-    session.hasAnswered = true;
     session.endSilence();
     try {
       if (MOSDOpReply.matches(message)) this.#takeReply(session, message);
@@ -215,8 +214,6 @@ export class OsdClient {
       else return false;
     } catch (error) {
       if (!(error instanceof MessengerError)) throw error;
-      // An OSD that talks nonsense is not to be asked again at once.
-      session.hasAnswered = false;
       this.#wasReset(session);
     }
     return true;
@@ -227,6 +224,7 @@ export class OsdClient {
     // What was sent twice is answered twice.
     if (pending === undefined || pending.session !== session) return;
     const reply = MOSDOpReply.read(message);
+    session.hasAnswered = true;
     this.#pending.delete(message.tid);
     if (!reply.isRedirect) return pending.resolve(reply);
     pending.reject(new MessengerError("incompatible", `Pool ${pending.target.pool} lies behind another, a cache`));
@@ -234,6 +232,7 @@ export class OsdClient {
 
   #takeBackoff(session: OsdSession, backoff: OsdBackoff): void {
     session.takeBackoff(backoff);
+    session.hasAnswered = true;
     if (backoff.op !== BackoffOp.BLOCK) return this.#sendAll();
     // The OSD has dropped what we had sent it about these.
     for (const pending of this.#pending.values()) {

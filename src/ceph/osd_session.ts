@@ -17,7 +17,7 @@ export class OsdSession {
   readonly address: EntityAddress;
   /** What it is carried by. */
   readonly connection: Connection;
-  /** Whether the OSD has said something. */
+  /** Whether the OSD has answered a request: one that has not, and hangs up, is not to be dialled again at once for ever. */
   hasAnswered = false;
   /** Since when the OSD has owed an answer and said nothing, in ms since 1970. */
   #silentSince: number | undefined;

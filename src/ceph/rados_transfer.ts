@@ -54,7 +54,7 @@ async function* chunksOfStream(
     if (filled > 0) yield chunk.subarray(0, filled);
   } finally {
     signal.removeEventListener("abort", aborted);
-    if (!isDone) await reader.cancel(signal.reason).catch(() => {});
+    if (!isDone) aborted();
     reader.releaseLock();
   }
 }
