@@ -83,11 +83,12 @@ async function listen(address: SocketAddress, options: ListenOptions = {}): Prom
   const { backlog = 512, noDelay = true, tls } = options;
   checkAddress(address, "listen on", 0);
   const queue = new AcceptQueue(backlog);
+  const handshaking = new Map<string, NodeSocket>();
   const server = await listenOverStalePath(network, address, () => {
     const { promise, resolve, reject } = Promise.withResolvers<Server>();
     const server = tls === undefined
       ? createServer({ allowHalfOpen: true, noDelay })
-      : secureServer(tls, noDelay, address, queue);
+      : secureServer(tls, noDelay, address, queue, handshaking);
     server.on(tls === undefined ? "connection" : "secureConnection", (native: NodeSocket) => {
       const { socket } = new NodeDriver(native, noDelay, address, unnamed(address));
       // Without an address it was lost before we had it.
@@ -98,15 +99,30 @@ async function listen(address: SocketAddress, options: ListenOptions = {}): Prom
     server.listen({ ...endpoint(address), backlog }, () => resolve(server));
     return promise;
   }, removeSocket);
-  return new NodeListening(server, address, queue);
+  return new NodeListening(server, address, queue, handshaking);
 }
 
-function secureServer(tls: TlsOptions, noDelay: boolean, address: SocketAddress, queue: AcceptQueue): Server {
+/** A server of TLS that hands failures to the queue, and keeps those that are about to be secured in `handshaking`. */
+function secureServer(
+  tls: TlsOptions,
+  noDelay: boolean,
+  address: SocketAddress,
+  queue: AcceptQueue,
+  handshaking: Map<string, NodeSocket>,
+): Server {
   const { cert, key } = checkServerTls(tls, address);
   const { ca, requireClientCertificate: requestCert = false } = tls;
   const ours = { allowHalfOpen: true, noDelay, handshakeTimeout: TLS_HANDSHAKE_TIMEOUT };
   try {
     return createTlsServer({ ...ours, ca, cert, key, requestCert })
+      .on("connection", (native: NodeSocket) => {
+        const peer = peerOf(native);
+        // What has a path has no name to be found by; its time is up soon enough.
+        if (peer === undefined) return;
+        handshaking.set(peer, native);
+        native.once("close", () => handshaking.delete(peer));
+      })
+      .on("secureConnection", (native: TLSSocket) => handshaking.delete(peerOf(native) ?? ""))
       .on("tlsClientError", (error: Error, native: TLSSocket) => {
         const remote = seamAddress(native.remoteAddress, native.remotePort, unnamed(address));
         // Who says nothing until the time is up would stay for ever.
@@ -117,6 +133,11 @@ function secureServer(tls: TlsOptions, noDelay: boolean, address: SocketAddress,
   } catch (error) {
     throw listenError(error, address);
   }
+}
+
+/** What TCP and the TLS above it have in common: the port at the other end. */
+function peerOf({ remoteAddress, remotePort }: NodeSocket): string | undefined {
+  return remotePort === undefined ? undefined : `${remoteAddress} ${remotePort}`;
 }
 
 /** The error that the system gave: libuv has always said EACCES of a path in no folder. */
@@ -139,11 +160,18 @@ class NodeListening implements Listener {
   readonly address: SocketAddress;
   readonly #server: Server;
   readonly #queue: AcceptQueue;
+  readonly #handshaking: ReadonlyMap<string, NodeSocket>;
   #closed: Promise<void> | undefined;
 
-  constructor(server: Server, address: SocketAddress, queue: AcceptQueue) {
+  constructor(
+    server: Server,
+    address: SocketAddress,
+    queue: AcceptQueue,
+    handshaking: ReadonlyMap<string, NodeSocket>,
+  ) {
     this.#server = server;
     this.#queue = queue;
+    this.#handshaking = handshaking;
     const bound = server.address();
     this.address = address.transport === "tcp" && typeof bound === "object" && bound !== null
       ? { transport: "tcp", hostname: bound.address, port: bound.port }
@@ -168,6 +196,7 @@ class NodeListening implements Listener {
     // The server's own "close" waits for every socket it ever accepted; the port is free before that.
     this.#server.close();
     this.#queue.close();
+    for (const native of this.#handshaking.values()) native.destroy();
     return Promise.resolve();
   }
 }
