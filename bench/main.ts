@@ -5,7 +5,7 @@
  *
  * `deno task bench [options] [deno] [bun] [node]`
  *
- * - `--quick`: a part, in less than a minute;
+ * - `--quick`: a part, in less than a minute, or with the others in ten;
  * - `--rounds=5`, `--seconds=1` for each measurement, `--warm-up=2` before it;
  * - `--workloads=oneway,window`, `--sizes=64,1024`, `--peers=msgr,framed`: a part;
  * - `--json=FILE`: appends every measurement to a file, a line each, for `table.ts`, `chart.ts` and `guard.ts`.

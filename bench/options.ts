@@ -53,7 +53,8 @@ function plan(args: readonly string[]): Plan {
     (quick || !values.quick || values.workloads !== undefined);
   return {
     limit,
-    deadline: values.quick ? QUICKLY.deadline : undefined,
+    // There are too many others for that.
+    deadline: values.quick && !values.others ? QUICKLY.deadline : undefined,
     runtimes: wanted,
     peers: choose("peer", values.peers?.split(",") ?? whoever, Object.keys(contestants)),
     cases: cases.filter(fits),

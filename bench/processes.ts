@@ -8,8 +8,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Figures, Times } from "./bench.ts";
-import type { Case } from "./workloads.ts";
-import { contestants } from "./workloads.ts";
+import { type Case, contestants } from "./workloads.ts";
 import { type Runtime, runtimeCommand } from "../tools/runtimes.ts";
 
 /** How long a process has to leave by itself, in ms. */
