@@ -2,10 +2,9 @@
  * Our client and Ceph's own OSD. `tools/interop/main.ts` starts it and runs this file; `deno task test` does not.
  */
 
-import { assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
+import { assertEquals, assertGreater, assertLess } from "@std/assert";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { MessengerError } from "../../mod.ts";
 import { RadosClient, type RadosOptions, type RadosPool } from "../../src/ceph/mod.ts";
 import { eventually } from "../support/eventually.ts";
 import { ask, awaySeconds, ceph, cluster, daemon, rados } from "./cluster.ts";
@@ -128,18 +127,6 @@ test(`a loop of put and get goes on while the connections are cut 50 times (${au
   }
   assertGreater(at.osd.connections, 25);
   await at.objects.remove("much");
-});
-
-test(`an operation gives an OSD up that stands still, and the next is done when it goes on (${auth})`, async () => {
-  await using client = await RadosClient.connect({ conf, keyring, operationTimeout: 1000 });
-  const objects = await client.pool(pool);
-  await objects.put("still", "before");
-  await daemon("osd.0", "pause");
-  const error = await assertRejects(() => objects.get("still"), MessengerError);
-  assertEquals(error.code, "timed_out");
-  await daemon("osd.0", "resume");
-  assertEquals(new TextDecoder().decode(await objects.get("still")), "before");
-  await objects.remove("still");
 });
 
 test(`an OSD that is back after ${awaySeconds} s takes what waits for it, within 5 s (${auth})`, async () => {

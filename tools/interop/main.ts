@@ -36,6 +36,7 @@ const WIDTH = 3;
 /** A ticket is renewed after three quarters of this, and no earlier than 10 s after the one before. */
 const TICKET_SECONDS = 12;
 const folder = "tests/interop";
+const none: Totals = { passed: 0, failed: 0, skipped: 0 };
 
 const args = process.argv.slice(2);
 const wantedRuntimes = runtimes.filter((runtime) => args.includes(runtime));
@@ -72,7 +73,7 @@ async function testAll(): Promise<boolean> {
   const auths = wantedAuths.length > 0 ? wantedAuths : ["none", "cephx"] as const;
   const runs = (wantedRuntimes.length > 0 ? wantedRuntimes : runtimes)
     .flatMap((runtime) => auths.map((auth) => ({ runtime, auth })));
-  const totals = new Map(runs.map(({ runtime }) => [runtime, { passed: 0, failed: 0, skipped: 0 } as Totals]));
+  const totals = new Map(runs.map(({ runtime }) => [runtime, none]));
   const next = runs.values();
   await Promise.all(Array.from({ length: WIDTH }, async () => {
     for (const { runtime, auth } of next) {
@@ -86,20 +87,20 @@ async function testAll(): Promise<boolean> {
 
 /** One cluster for each run, so that no run sees what another has left behind. */
 async function test(runtime: Runtime, auth: Auth): Promise<Totals> {
-  const start = performance.now();
+  const start = performance.now(), name = `${runtime} ${auth}`.padEnd("bun cephx ".length);
+  const say = (line: string) => console.log(`${name}| ${line}`);
   await using cluster = await startCluster(auth, TICKET_SECONDS);
-  const up = performance.now() - start;
+  say(`the cluster was up after ${(performance.now() - start).toFixed(0)} ms`);
   await using control = await serveControl(cluster);
   const setting: Setting = { cluster: cluster.info, control: control.url, idleSeconds, awaySeconds };
   const { code, output, complaints } = await outcomeOf(binary(runtime), command(runtime), {
     cwd: root,
     limit: suites.length * testLimit,
     env: { NO_COLOR: "1", MSGR_INTEROP: JSON.stringify(setting) },
+    onLine: say,
   });
-  const printed = new TextDecoder().decode(output) + complaints;
-  const seconds = ((performance.now() - start) / 1000).toFixed(1);
-  console.log(`\n—— ${runtime}, ${auth}: ${seconds} s; the cluster was up after ${up.toFixed(0)} ms ——\n${printed}`);
-  const counted = readTotals(runtime, printed) ?? { passed: 0, failed: 0, skipped: 0 };
+  say(`ended after ${((performance.now() - start) / 1000).toFixed(1)} s`);
+  const counted = readTotals(runtime, new TextDecoder().decode(output) + complaints) ?? none;
   if (code === 0 || counted.failed > 0) return counted;
   console.error(`${runtime} ended with ${code ?? "a hang"} and no failed test to show for it`);
   return { ...counted, failed: 1 };

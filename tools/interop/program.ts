@@ -6,6 +6,7 @@
 
 import { spawn } from "node:child_process";
 import process from "node:process";
+import { createInterface } from "node:readline";
 
 /** Options of {@linkcode outcomeOf}. */
 export interface ProgramOptions {
@@ -21,6 +22,8 @@ export interface ProgramOptions {
    * @default {60000}
    */
   readonly limit?: number;
+  /** Told every line that it prints, whether as output or as a complaint. */
+  readonly onLine?: (line: string) => void;
 }
 
 /** What a program printed, and how it ended. */
@@ -33,13 +36,13 @@ export interface ProgramOutcome {
   readonly complaints: string;
 }
 
-/** Runs a program, prints nothing, and says how it ended. */
+/** Runs a program, and says how it ended. */
 export function outcomeOf(
   program: string,
   args: readonly string[],
   options: ProgramOptions = {},
 ): Promise<ProgramOutcome> {
-  const { input = "", cwd, env = {}, limit = 60_000 } = options;
+  const { input = "", cwd, env = {}, limit = 60_000, onLine } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(program, args, {
       cwd,
@@ -51,6 +54,9 @@ export function outcomeOf(
     let complaints = "";
     child.stdout.on("data", (chunk: Uint8Array<ArrayBuffer>) => output.push(chunk));
     child.stderr.setEncoding("utf8").on("data", (text: string) => complaints += text);
+    if (onLine !== undefined) {
+      for (const input of [child.stdout, child.stderr]) createInterface({ input }).on("line", onLine);
+    }
     child.on("error", reject);
     child.on("close", async (code) => {
       resolve({ code, output: new Uint8Array(await new Blob(output).arrayBuffer()), complaints });
