@@ -147,12 +147,15 @@ export class RadosPool {
    * @param object Its name.
    * @param options Which range, when to give it up, and whom to tell how far it is.
    * @returns The bytes: fewer than `length` where the object ends before.
+   * @throws {MessengerError} With code `invalid` for more bytes than memory takes: {@linkcode stream} reads those.
    */
   async get(object: string, options: ReadOptions = {}): Promise<Uint8Array> {
     using abort = new Abort(options.signal);
     let bytes = new Uint8Array(0), done = 0;
     try {
-      for await (const chunk of this.#read(object, options, abort.signal, (length) => bytes = new Uint8Array(length))) {
+      for await (
+        const chunk of this.#read(object, options, abort.signal, (length) => bytes = allocate(object, length))
+      ) {
         bytes.set(chunk, done);
         done += chunk.length;
       }
@@ -312,6 +315,7 @@ export class RadosPool {
     if (head.length === 0) return;
     progress(head);
     yield head;
+    if (head.length < Math.min(wanted, end - offset)) return;
     const rest = offsets(offset + wanted, end, chunkSize);
     for await (const { chunk, asked } of severalAtOnce(rest, this.#options.operationsInFlight, read)) {
       progress(chunk);
@@ -351,6 +355,14 @@ export class RadosPool {
     const { length } = operations;
     if (reply.outcomes.length !== length) throw bad("number of outcomes", reply.outcomes.length, length);
     return reply;
+  }
+}
+
+function allocate(object: string, length: number): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(length);
+  } catch (cause) {
+    throw new MessengerError("invalid", `Cannot get "${object}": ${length} bytes are too many for memory`, { cause });
   }
 }
 

@@ -45,6 +45,8 @@ export interface FakeObject {
   data: Uint8Array;
   mtime: number;
   readonly keys: Map<string, Uint8Array>;
+  /** How many bytes it is said to have, where that is a lie. */
+  readonly claimedSize?: number;
 }
 
 /** A cluster with OSDs, and a pool `p` with number 1. */
@@ -342,10 +344,10 @@ export class FakeOsd {
     const done = (output: Uint8Array = NOTHING, status = 0) => ({ status, output });
     if (code === OsdOperationCode.PGNLS) return this.#list(request, parameters.u64(), input);
     if (found === undefined && (!isWrite(operation) || code === OsdOperationCode.DELETE)) return done(NOTHING, ENOENT);
-    const object = found ?? { data: NOTHING, mtime, keys: new Map<string, Uint8Array>() };
+    const object: FakeObject = found ?? { data: NOTHING, mtime, keys: new Map<string, Uint8Array>() };
     switch (code) {
       case OsdOperationCode.STAT:
-        return done(new Encoder().u64(object.data.length).time(object.mtime).finish());
+        return done(new Encoder().u64(object.claimedSize ?? object.data.length).time(object.mtime).finish());
       case OsdOperationCode.READ: {
         const from = parameters.u64();
         return done(object.data.slice(from, from + parameters.u64()));

@@ -235,6 +235,16 @@ test("a stream reads when it is read, not before, a few chunks ahead, and no mor
   assertEquals(osd!.received.length, 4);
 });
 
+test("what cannot be read into memory is said to be too much, before anything is read", async () => {
+  await using rados = await FakeRados.start();
+  const { pool, settle } = await opened(rados);
+  rados.objects.set("o", { data: bytes(10), mtime: 0, keys: new Map(), claimedSize: 2 ** 52 });
+  await assertCode(settle(pool.get("o")), "invalid", `Cannot get "o": ${2 ** 52} bytes are too many`);
+  const reader = pool.stream("o").getReader();
+  assertEquals((await settle(reader.read())).value, bytes(10));
+  assertEquals((await settle(reader.read())).done, true);
+});
+
 test("an object that becomes shorter while it is read gives what is left of it", async () => {
   await using rados = await FakeRados.start();
   const { pool, settle } = await opened(rados, { chunkSize: 10, operationsInFlight: 1 });
