@@ -40,6 +40,8 @@ type Phase =
 
 /** One for all Readers: what arrives at one program is much alike. */
 const headers = new HeaderDecoder();
+const footer = emptyMessageFooter();
+const NOBODY = new EntityName(255);
 const NO_BYTES = new Uint8Array(0);
 
 /** How long a record is, or a message's tag and header; 0 for a tag that must not come. */
@@ -67,7 +69,6 @@ export class Reader {
 
   #phase: Phase = "tag";
   readonly #header = emptyMessageHeader();
-  readonly #footer = emptyMessageFooter();
   /** Made when the first chunk ends in a record: most idle connections never see one. */
   #record = NO_BYTES;
   #recordFilled = 0;
@@ -77,7 +78,7 @@ export class Reader {
   #segments = 0;
   #holding = false;
   /** The sender named in the latest header; it is nearly always the same. */
-  #sender = new EntityName(255);
+  #sender = NOBODY;
 
   /** @param pipe The Pipe that it lives in. */
   constructor(pipe: Pipe) {
@@ -289,7 +290,7 @@ export class Reader {
 
   /** A message's segments and footer lie at `at`. */
   #deliver(source: ByteSource, bytes: Uint8Array, at: number): void {
-    const pipe = this.#pipe, header = this.#header, footer = this.#footer, { session, host } = pipe;
+    const pipe = this.#pipe, header = this.#header, { session, host } = pipe;
     decodeMessageFooter(bytes, at + this.#segments, footer, pipe.oldFooter);
     if ((footer.flags & FooterFlag.COMPLETE) === 0) return this.#release();
     checkSegments(bytes, at, header, footer);

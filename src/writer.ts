@@ -4,13 +4,13 @@
  * @module
  */
 
+import { Batch } from "./batch.ts";
 import { NetworkError } from "./errors.ts";
 import { connect } from "./connect.ts";
 import type { Link } from "./link.ts";
 import type { Message } from "./message.ts";
 import type { Pipe } from "./pipe.ts";
 import { Feature, FooterFlag, Tag } from "./wire/constants.ts";
-import { crc32c } from "./wire/crc32c.ts";
 import {
   CONTROL_SIZE,
   emptyMessageFooter,
@@ -24,32 +24,21 @@ import {
 } from "./wire/frame.ts";
 import { HeaderEncoder } from "./wire/header_codec.ts";
 
-/** A batch ends when it has this many bytes, so that a long queue does not hold the event loop up. */
-const BATCH_BYTES = 128 * 1024;
-/** Segments from this size on are written from where they lie; smaller ones are copied into the batch. */
-const BY_REFERENCE_BYTES = 32 * 1024;
-/** The largest message whose parts are all copied, and three control records. */
-const LARGEST_COPY = 3 * BY_REFERENCE_BYTES + 1024;
-const BUFFER_BYTES = BATCH_BYTES + LARGEST_COPY;
-/** Buffers that are kept for the next batch. A connection that is idle holds none. */
-const POOL_SIZE = 8;
+/** Bytes around a message's segments: tag and header before them, and the footer. */
+const FRAME_SIZE = TAGGED_HEADER_SIZE + footerSize(false);
+/** From this many waiting messages on a batch begins with a large buffer. */
+const MANY_MESSAGES = 16;
 
-/** One for all Writers: the messages of one program are much alike. */
+/** For all Writers: the messages of one program are much alike, and none is encoded in the middle of another. */
 const headers = new HeaderEncoder();
-const pool: Uint8Array[] = [];
-
-function recycle(buffer: Uint8Array): void {
-  if (pool.length < POOL_SIZE) pool.push(buffer);
-}
-
-function nothing(): void {}
+const header = emptyMessageHeader(), footer = emptyMessageFooter();
 
 const CLOSE_RECORD = Uint8Array.of(Tag.CLOSE);
 
 /**
  * Sends what is queued, and dials where that is needed. Ceph's `Pipe::writer`.
  *
- * All that waits is put into one buffer and leaves in one write; while that write is on its way the next buffer is filled.
+ * All that waits leaves in one write; what comes while that is on its way makes the next one.
  */
 export class Writer {
   readonly #pipe: Pipe;
@@ -63,15 +52,6 @@ export class Writer {
   #deferred = false;
   /** The write that is on its way. It never rejects: a failure is a fault. */
   #writing: Promise<void> | undefined;
-  readonly #header = emptyMessageHeader();
-  readonly #footer = emptyMessageFooter();
-
-  // The batch that is being filled.
-  #buffer: Uint8Array = CLOSE_RECORD;
-  #slices: Uint8Array[] = [];
-  #start = 0;
-  #end = 0;
-  #length = 0;
 
   /** @param pipe The Pipe that it lives in. */
   constructor(pipe: Pipe) {
@@ -200,123 +180,103 @@ export class Writer {
   #flush(): void {
     const { link } = this.#pipe;
     if (link === undefined || this.#writing !== undefined || !this.#hasWork()) return;
-    this.#fill();
-    const buffer = this.#buffer, seq = this.#pipe.session.out.outSeq;
-    this.#buffer = CLOSE_RECORD;
-    const sent = link.sink.doSendmsg(this.#slices, this.#length, false);
+    const batch = this.#fill(), seq = this.#pipe.session.out.outSeq;
+    const sent = link.sink.doSendmsg(batch.slices, batch.length, false);
     if (sent !== undefined) {
-      this.#writing = sent.then(() => this.#sent(link, buffer, seq), (error) => this.#failed(link, error));
+      this.#writing = sent.then(() => this.#sent(link, batch, seq), (error) => this.#failed(link, error));
       return;
     }
     this.#pipe.session.handedOver(seq);
-    recycle(buffer);
+    batch.recycle();
     // The next batch has to wait for its turn, since others have work to do, too.
     if (this.#hasWork()) this.wake();
   }
 
-  #sent(link: Link, buffer: Uint8Array, seq: number): void {
+  #sent(link: Link, batch: Batch, seq: number): void {
     this.#writing = undefined;
     if (this.#pipe.link === link) this.#pipe.session.handedOver(seq);
-    recycle(buffer);
+    batch.recycle();
     this.#resume();
   }
 
-  /** The network may still hold the buffer: it is left to the garbage collector. */
   #failed(link: Link, error: unknown): void {
     this.#writing = undefined;
     if (this.#pipe.link === link) this.#pipe.fault(error);
     else this.#resume();
   }
 
-  /** Puts what waits into a buffer: keepalives, an ack for everything that has arrived, messages by priority. */
-  #fill(): void {
+  /** Puts what waits into a batch: keepalives, an ack for everything that has arrived, messages by priority. */
+  #fill(): Batch {
     const pipe = this.#pipe, { session, host } = pipe;
-    this.#buffer = pool.pop() ?? new Uint8Array(BUFFER_BYTES);
-    this.#slices = [];
-    this.#start = this.#end = this.#length = 0;
+    const batch = new Batch(session.out.unsent >= MANY_MESSAGES);
     if (pipe.keepaliveQueued) {
       pipe.keepaliveQueued = false;
       if ((session.features & Feature.MSGR_KEEPALIVE2) === 0n) {
-        this.#buffer[this.#end++] = Tag.KEEPALIVE;
+        batch.buffer[batch.at++] = Tag.KEEPALIVE;
       } else {
-        encodeKeepalive2(host.options.environment.now(), this.#buffer, this.#end);
-        this.#end += CONTROL_SIZE;
+        encodeKeepalive2(host.options.environment.now(), batch.buffer, batch.at);
+        batch.at += CONTROL_SIZE;
       }
     }
     if (pipe.keepaliveStamp !== undefined) {
-      encodeKeepalive2Ack(pipe.keepaliveStamp, this.#buffer, this.#end);
+      encodeKeepalive2Ack(pipe.keepaliveStamp, batch.buffer, batch.at);
       pipe.keepaliveStamp = undefined;
-      this.#end += CONTROL_SIZE;
+      batch.at += CONTROL_SIZE;
     }
     if (pipe.ackDue) {
       pipe.ackUrgent = false;
       pipe.reader.bytesSinceAck = 0;
       session.inSeqAcked = session.inSeq;
-      encodeAck(session.inSeq, this.#buffer, this.#end);
-      this.#end += CONTROL_SIZE;
+      encodeAck(session.inSeq, batch.buffer, batch.at);
+      batch.at += CONTROL_SIZE;
     }
     const keep = !pipe.policy.lossy;
-    while (this.#length + this.#end - this.#start < BATCH_BYTES && this.#end < BATCH_BYTES) {
+    while (!batch.isFull) {
       const message = session.out.next(keep);
       if (message === undefined) break;
-      this.#encode(message, session.out.outSeq);
+      this.#encode(message, session.out.outSeq, batch);
     }
-    this.#cut();
+    batch.end();
     if (!keep || session.isHeld) session.drained();
+    return batch;
   }
 
   /** Adds a message to the batch. Ceph's `write_message`. */
-  #encode(message: Message, seq: number): void {
-    const { host, oldFooter, security } = this.#pipe, header = this.#header, footer = this.#footer;
-    const headerAt = this.#end;
+  #encode(message: Message, seq: number, batch: Batch): void {
+    const { host, oldFooter, security } = this.#pipe;
+    const { frontLength, middleLength, dataLength } = message;
     header.seq = seq;
     header.tid = message.tid;
     header.type = message.type;
     header.priority = message.priority || host.options.defaultSendPriority;
     header.version = message.version;
-    header.frontLength = message.frontLength;
-    header.middleLength = message.middleLength;
-    header.dataLength = message.dataLength;
+    header.frontLength = frontLength;
+    header.middleLength = middleLength;
+    header.dataLength = dataLength;
     header.dataOffset = message.dataOffset;
     header.sourceType = host.name.type;
     header.sourceNum = host.name.num;
     header.compatVersion = message.compatVersion;
-    this.#buffer[headerAt] = Tag.MSG;
-    headers.encode(header, this.#buffer, headerAt + 1);
-    this.#end += TAGGED_HEADER_SIZE;
-    footer.frontCrc = header.frontLength === 0 ? 0 : this.#put(message.front);
-    footer.middleCrc = header.middleLength === 0 ? 0 : this.#put(message.middle);
-    footer.dataCrc = header.dataLength === 0 ? 0 : this.#put(message.data);
+    if (batch.at + FRAME_SIZE + message.byteLength > batch.buffer.length) {
+      batch.reserve(FRAME_SIZE, frontLength, middleLength, dataLength);
+    }
+    batch.buffer[batch.at] = Tag.MSG;
+    headers.encode(header, batch.buffer, batch.at + 1);
+    batch.at += TAGGED_HEADER_SIZE;
+    footer.frontCrc = frontLength === 0 ? 0 : batch.put(message.front);
+    footer.middleCrc = middleLength === 0 ? 0 : batch.put(message.middle);
+    footer.dataCrc = dataLength === 0 ? 0 : batch.put(message.data);
     footer.signatureLow = footer.signatureHigh = 0;
     footer.flags = FooterFlag.COMPLETE;
     if (security !== undefined) {
       footer.flags |= FooterFlag.SIGNED;
       security.sign(header, footer);
     }
-    encodeMessageFooter(footer, this.#buffer, this.#end, oldFooter);
-    this.#end += footerSize(oldFooter);
+    encodeMessageFooter(footer, batch.buffer, batch.at, oldFooter);
+    batch.at += footerSize(oldFooter);
     host.counters.sendMessages++;
     host.counters.sendBytes += message.byteLength;
   }
-
-  /** Adds a segment to the batch, by copy or by reference. Returns its crc. */
-  #put(segment: Uint8Array): number {
-    if (segment.length < BY_REFERENCE_BYTES) {
-      this.#buffer.set(segment, this.#end);
-      this.#end += segment.length;
-    } else {
-      this.#cut();
-      this.#slices.push(segment);
-      this.#length += segment.length;
-    }
-    return crc32c(segment);
-  }
-
-  /** Ends the slice of the buffer that is being filled. */
-  #cut(): void {
-    if (this.#end === this.#start) return;
-    this.#slices.push(this.#buffer.subarray(this.#start, this.#end));
-    this.#length += this.#end - this.#start;
-    this.#start = this.#end;
-  }
 }
+
+function nothing(): void {}

@@ -63,7 +63,7 @@ declare const Deno: {
 /** Deno's way to name a server otherwise than by where it is; a Deno that does not know it would expect the address in the certificate. */
 const SERVER_NAME = Symbol.for("unstableServerName");
 /** A new connection reads into this much, which is what it costs while it is idle. */
-const SMALLEST_SLAB = 4 * 1024;
+const SMALLEST_SLAB = 1024;
 /** A connection that is kept busy reads into this much. */
 const LARGEST_SLAB = 256 * 1024;
 /** After this many reads in a row of less than 1/64 of the slab, the connection has gone quiet and gets a smaller one. */
