@@ -56,7 +56,7 @@ export interface Lease {
  * A message: a type, three segments of bytes, and a few numbers. Ceph's `Message`.
  *
  * The segments are not copied: do not change bytes that were given to a message until it has been sent, or where the session is
- * lossless, acknowledged. One message may be sent on any number of connections, and a received one may be sent on.
+ * lossless, acknowledged. Those of a received message lie in what was read together with its neighbours: see {@linkcode Message.detach}. One message may be sent on any number of connections, and a received one may be sent on.
  *
  * @example
  * ```ts
@@ -154,6 +154,37 @@ export class Message {
   get connection(): Connection {
     if (this.#connection !== undefined) return this.#connection;
     throw new MessengerError("invalid", "Cannot tell the connection of a message: it was not received");
+  }
+
+  /**
+   * Gives a received message bytes of its own. Its segments are views of what came with one read of the socket, up to 256 KiB (512 KiB on Bun), and as long as
+   * one of them is kept so is all of that: call this on a message that you keep. Segments that were looked at before stay what they were.
+   *
+   * @returns The message.
+   *
+   * @example A log that holds what it logs, and nothing else
+   * ```ts
+   * import type { Dispatcher, Message } from "@msgr/pipe";
+   *
+   * const latest: Message[] = [];
+   *
+   * export const log: Dispatcher = {
+   *   dispatch(message) {
+   *     latest.push(message.detach());
+   *     if (latest.length > 1000) latest.shift();
+   *   },
+   * };
+   * ```
+   */
+  detach(): this {
+    const { byteLength } = this;
+    if (this.#bytes.length === 0 || this.#bytes.buffer.byteLength === byteLength) return this;
+    const own = new Uint8Array(byteLength);
+    own.set(this.#bytes.subarray(this.#at, this.#at + byteLength));
+    this.#bytes = own;
+    this.#at = 0;
+    this.#front = this.#middle = this.#data = undefined;
+    return this;
   }
 
   #view(offset: number, length: number): Uint8Array {

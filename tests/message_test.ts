@@ -132,6 +132,22 @@ test("a received Message's empty segments do not keep what was read", () => {
   assertEquals(message.front.buffer.byteLength, 0);
 });
 
+test("Message.detach() gives a received message bytes of its own, and nothing else of what was read", () => {
+  const { message, chunk } = received();
+  const before = message.data, wanted = [message.front.slice(), message.middle.slice(), message.data.slice()];
+  assertStrictEquals(message.detach(), message);
+  assertEquals([message.front, message.middle, message.data], wanted);
+  assertEquals(message.data.buffer.byteLength, message.byteLength);
+  assertStrictEquals(before.buffer, chunk.buffer);
+  const { data } = message;
+  assertStrictEquals(message.detach().data, data);
+});
+
+test("Message.detach() leaves a message that is to be sent as it is", () => {
+  const data = bytes("data"), message = new Message(1, { data });
+  assertStrictEquals(message.detach().data, data);
+});
+
 test("a received Message keeps its numbers when its header is used for the next one", () => {
   const header = { ...emptyMessageHeader(), seq: 1, type: 5, frontLength: 1 }, chunk = bytes("ab");
   const first = receivedMessage(header, chunk, 0, osd, connection, 0);
