@@ -12,7 +12,7 @@ import { runtimes } from "../tools/runtimes.ts";
 
 /** Times are in seconds. */
 const USUALLY = { warmUp: 2, seconds: 1, rounds: 5, limit: 90 };
-const QUICKLY = { warmUp: 1, seconds: 0.3, rounds: 3, limit: 20, deadline: 50 };
+const QUICKLY = { warmUp: 1, seconds: 0.3, rounds: 3, limit: 30, deadline: 50 };
 
 /** Reads the arguments; ends the process if they make no sense. */
 export function readPlan(args: readonly string[] = process.argv.slice(2)): Plan {
