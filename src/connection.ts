@@ -213,7 +213,7 @@ export class Connection {
    * what waits in the stream; what the connection has taken is sent. It fails with a {@linkcode MessengerError} with code `session_reset`
    * or `closed` when the session is lost or over.
    *
-   * {@linkcode send} is several times as fast where messages are small.
+   * {@linkcode send} is about twice as fast where messages are small.
    *
    * @example Sending a file
    * ```ts
