@@ -135,8 +135,11 @@ test(`a monitor that stands still for a second answers when it goes on, on the c
   await using client = await connect({ network: line });
   await daemon("mon.a", "pause");
   const reply = client.command({ prefix: "mon stat" });
-  await assertRejects(() => client.command({ prefix: "status" }, { timeout: 1000 }), MessengerError, "1000 ms");
-  await daemon("mon.a", "resume");
+  try {
+    await assertRejects(() => client.command({ prefix: "status" }, { timeout: 1000 }), MessengerError, "1000 ms");
+  } finally {
+    await daemon("mon.a", "resume");
+  }
   assertEquals((await reply).status, 0);
   assertEquals(proxy.connections, 1);
 });

@@ -5,6 +5,7 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 
 /** How long a daemon may take to end when it is asked to, in ms. */
@@ -66,8 +67,10 @@ export class Daemon {
   }
 
   /** Stops it where it is: its connections stay, and nobody answers. */
-  pause(): void {
+  async pause(): Promise<void> {
     this.#signal("SIGSTOP");
+    // Its threads stop one after the other, and any of them may answer until then.
+    while (this.#isRunning && !this.#isStill()) await new Promise((resolve) => setTimeout(resolve, 1));
   }
 
   /** Lets it go on. */
@@ -81,6 +84,17 @@ export class Daemon {
       if (!this.#isRunning) throw new Error(`${this.#program} ended at once`);
       if (Date.now() > end) throw new Error(`${this.#program} was not of use within ${this.#limit} ms`);
       await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  #isStill(): boolean {
+    const tasks = `/proc/${this.#process?.pid}/task`;
+    const state = (task: string) => readFileSync(`${tasks}/${task}/status`, "utf8").match(/^State:\s*(\w)/m)?.[1];
+    try {
+      return readdirSync(tasks).every((task) => state(task) === "T");
+    } catch {
+      // A thread has ended between the two looks.
+      return false;
     }
   }
 
