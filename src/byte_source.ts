@@ -51,6 +51,9 @@ export class ByteSource {
    */
   tcpReadWait(): Promise<void> | undefined {
     if (this.available > 0) return undefined;
+    // Whoever waits long must not hold on to what has been read.
+    this.chunk = EMPTY;
+    this.at = 0;
     const chunk = this.#socket.read();
     if (chunk instanceof Promise) return chunk.then(this.#take);
     // An end is told where a failure would be.
