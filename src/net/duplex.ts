@@ -181,7 +181,8 @@ class DuplexDriver implements Driver {
   }
 
   write(chunk: Uint8Array): boolean {
-    this.#writer.write(chunk).then(this.#onWritten, this.#onWriteFailed);
+    // A copy: a TransformStream settles the write and passes the chunk itself on, which its owner now fills with other bytes.
+    this.#writer.write(chunk.slice()).then(this.#onWritten, this.#onWriteFailed);
     return false;
   }
 
