@@ -8,23 +8,36 @@ import { crc32c } from "./wire/crc32c.ts";
 
 /** A batch is full when it has this many bytes, so that a long queue does not hold the event loop up. */
 const FULL = 128 * 1024;
-/** Segments from this size on are written from where they lie; smaller ones are copied. */
-const BY_REFERENCE = 32 * 1024;
-/** A buffer for what an idle connection says, and for single messages. A thousand connections that answer a keepalive at once take a thousand of them. */
-const SMALL = 4 * 1024;
-/** A buffer for a full batch, and the largest message on top whose parts are all copied. */
-const LARGE = FULL + 3 * BY_REFERENCE + 1024;
+/** Segments from this size on are written from where they lie; a smaller one is copied, which costs less than a write of its own. */
+const BY_REFERENCE = 128 * 1024;
 
-const smallBuffers: Uint8Array[] = [], largeBuffers: Uint8Array[] = [];
-/** How many buffers of each kind are kept for later. */
-const SMALL_KEPT = 64, LARGE_KEPT = 8;
+/** Buffers of one size, those that are not in use. */
+interface Pool {
+  readonly size: number;
+  /** How many are kept for later. */
+  readonly most: number;
+  readonly buffers: Uint8Array[];
+}
+
+/**
+ * From what an idle connection says to a full batch with, on top, the largest message whose parts are all copied. A thousand connections that speak at once
+ * take a thousand buffers.
+ */
+const POOLS: readonly Pool[] = [
+  { size: 4 * 1024, most: 64, buffers: [] },
+  { size: 64 * 1024, most: 16, buffers: [] },
+  { size: FULL + 3 * BY_REFERENCE + 1024, most: 8, buffers: [] },
+];
+
+/** A buffer of at least so many bytes, or of the largest kind. */
+function take(size: number): Uint8Array {
+  const pool = POOLS.find((pool) => pool.size >= size) ?? POOLS.at(-1)!;
+  return pool.buffers.pop() ?? new Uint8Array(pool.size);
+}
 
 function release(buffer: Uint8Array): void {
-  if (buffer.length === LARGE) {
-    if (largeBuffers.length < LARGE_KEPT) largeBuffers.push(buffer);
-  } else if (smallBuffers.length < SMALL_KEPT) {
-    smallBuffers.push(buffer);
-  }
+  const pool = POOLS.find(({ size }) => size === buffer.length)!;
+  if (pool.buffers.length < pool.most) pool.buffers.push(buffer);
 }
 
 /** What leaves in one write: slices of a buffer that small things are copied into, and large segments from where they lie. */
@@ -38,12 +51,12 @@ export class Batch {
   /** Where the slice begins that is being filled. */
   #start = 0;
   #sliced = 0;
-  /** A buffer that became too small behind a large segment. */
-  #outgrown: Uint8Array | undefined;
+  /** Buffers that became too small behind a large segment. */
+  readonly #outgrown: Uint8Array[] = [];
 
-  /** @param isLong Whether much is to come. */
-  constructor(isLong: boolean) {
-    this.buffer = isLong ? largeBuffers.pop() ?? new Uint8Array(LARGE) : smallBuffers.pop() ?? new Uint8Array(SMALL);
+  /** @param size How many bytes are likely to come. */
+  constructor(size: number) {
+    this.buffer = take(size);
   }
 
   /** How many bytes it has. */
@@ -61,14 +74,14 @@ export class Batch {
     for (const length of segments) if (length < BY_REFERENCE) size += length;
     if (this.at + size <= this.buffer.length) return;
     const small = this.buffer;
-    this.buffer = largeBuffers.pop() ?? new Uint8Array(LARGE);
+    this.buffer = take(this.at + size);
     if (this.slices.length === 0) {
       this.buffer.set(small.subarray(0, this.at));
       release(small);
       return;
     }
     this.#cut(small);
-    this.#outgrown = small;
+    this.#outgrown.push(small);
     this.at = this.#start = 0;
   }
 
@@ -93,7 +106,7 @@ export class Batch {
   /** Gives the buffers back, once all has been written. After a failure the network may still hold them: they are left to the garbage collector. */
   recycle(): void {
     release(this.buffer);
-    if (this.#outgrown !== undefined) release(this.#outgrown);
+    for (const buffer of this.#outgrown) release(buffer);
   }
 
   #cut(buffer: Uint8Array): void {

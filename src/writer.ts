@@ -26,8 +26,8 @@ import { HeaderEncoder } from "./wire/header_codec.ts";
 
 /** Bytes around a message's segments: tag and header before them, and the footer. */
 const FRAME_SIZE = TAGGED_HEADER_SIZE + footerSize(false);
-/** From this many waiting messages on a batch begins with a large buffer. */
-const MANY_MESSAGES = 16;
+/** What a message that waits is taken for in bytes, when a batch is begun. */
+const TYPICAL_MESSAGE = 256;
 
 /** For all Writers: the messages of one program are much alike, and none is encoded in the middle of another. */
 const headers = new HeaderEncoder();
@@ -208,7 +208,7 @@ export class Writer {
   /** Puts what waits into a batch: keepalives, an ack for everything that has arrived, messages by priority. */
   #fill(): Batch {
     const pipe = this.#pipe, { session, host } = pipe;
-    const batch = new Batch(session.out.unsent >= MANY_MESSAGES);
+    const batch = new Batch(session.out.unsent * TYPICAL_MESSAGE);
     if (pipe.keepaliveQueued) {
       pipe.keepaliveQueued = false;
       if ((session.features & Feature.MSGR_KEEPALIVE2) === 0n) {
