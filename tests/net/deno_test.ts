@@ -24,7 +24,7 @@ test(
       };
       let before: Uint8Array | undefined;
       for (let i = 0; i < 10; i++) {
-        await writer.write(new Uint8Array(100));
+        await writer.write(new Uint8Array(50));
         const chunk = await next();
         if (before !== undefined) {
           assertStrictEquals(chunk.buffer, before.buffer);
@@ -32,7 +32,7 @@ test(
         }
         before = chunk;
       }
-      assertEquals(before?.buffer.byteLength, 4096);
+      assertEquals(before?.buffer.byteLength, 1024);
 
       const large = 4 * 1024 * 1024;
       const writing = writer.write(new Uint8Array(large));
@@ -51,6 +51,6 @@ test(
         await writer.write(new Uint8Array(10));
         before = await next();
       }
-      assertEquals(before?.buffer.byteLength, 4096);
+      assertEquals(before?.buffer.byteLength, 1024);
     }),
 );
