@@ -26,7 +26,7 @@
  */
 
 export * from "./src/auth.ts";
-export { Connection } from "./src/connection.ts";
+export { Connection, type ConnectionDescription } from "./src/connection.ts";
 export type { Dispatcher, ResetInfo } from "./src/dispatcher.ts";
 export { type Environment, systemEnvironment } from "./src/environment.ts";
 export * from "./src/errors.ts";

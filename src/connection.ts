@@ -11,8 +11,31 @@ import type { RequestMessage } from "./request_type.ts";
 import { type RequestOptions, Requests } from "./requests.ts";
 import type { PipeState, Session } from "./session.ts";
 import type { EntityAddress } from "./wire/address.ts";
+import { entityTypeLabel } from "./wire/entity.ts";
 
 let sessionOf: (connection: Connection) => Session;
+
+/** What {@linkcode Connection.describe} tells: plain values, as they are at that moment. */
+export interface ConnectionDescription {
+  /** Where the peer is. */
+  readonly peer: string;
+  /** What kind of entity it is: `"client"`, `"osd"`; what it was dialled as until it has said so, or `"unknown"`. */
+  readonly type: string;
+  /** What the connection is doing. */
+  readonly state: PipeState;
+  /** Whether the session ends with its socket. */
+  readonly isLossy: boolean;
+  /** Messages that wait to be sent, those to be replayed included. */
+  readonly unsent: number;
+  /** Messages that were sent and not acknowledged. */
+  readonly unacknowledged: number;
+  /** What both weigh, in bytes, each with 256 bytes on top. */
+  readonly queuedBytes: number;
+  /** The number of the message that was sent last. A session may begin anywhere. Ceph's `out_seq`. */
+  readonly lastSent: number;
+  /** The number of the last message that arrived; 0 for none. Ceph's `in_seq`. */
+  readonly lastReceived: number;
+}
 
 /**
  * A session with one peer. It outlives every socket: a lossless session's Connection stays the same object however often the
@@ -80,6 +103,37 @@ export class Connection {
   /** Messages that were not acknowledged yet (lossless), or not handed to the network yet. */
   get queued(): number {
     return this.#session.out.unsent + this.#session.out.unacknowledged;
+  }
+
+  /**
+   * What the connection is doing, for logs and for people.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Message, Messenger } from "@msgr/pipe";
+   * import { MemoryNetwork } from "@msgr/pipe/testing";
+   *
+   * await using messenger = new Messenger({ network: new MemoryNetwork() });
+   * const connection = messenger.connectTo("127.0.0.1:6800");
+   * connection.send(new Message(0x8001, { data: new Uint8Array(100) }));
+   * const { peer, state, unsent } = connection.describe();
+   * assertEquals([peer, state, unsent], ["127.0.0.1:6800/0", "standby", 1]);
+   * ```
+   */
+  describe(): ConnectionDescription {
+    const { peerAddress, peerType, carrier, out, inSeq } = this.#session;
+    return {
+      peer: peerAddress.toString(),
+      type: peerType === 0 ? "unknown" : entityTypeLabel(peerType),
+      state: this.state,
+      isLossy: carrier?.isLossy ?? false,
+      unsent: out.unsent,
+      unacknowledged: out.unacknowledged,
+      queuedBytes: out.bytes,
+      lastSent: out.outSeq,
+      lastReceived: inSeq,
+    };
   }
 
   /**
