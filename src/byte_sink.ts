@@ -22,28 +22,38 @@ export class ByteSink {
   }
 
   /**
-   * Sends slices of bytes, in order. Ceph's `do_sendmsg`.
+   * Sends slices of bytes, in order. Ceph's `do_sendmsg`. A failure is final: the socket is lost.
    *
-   * @param msg The slices. They belong to the sink until the promise settles, or with `more` until that of the next call does.
+   * @param msg The slices. They belong to the sink until the network has taken them, or with `more` until it has taken those of the next call.
    * @param length Bytes of all of them.
    * @param more More is to follow at once: the bytes wait and leave with the next call, as with `MSG_MORE`.
-   * @returns Undefined if the network has taken every byte, or a promise that fulfils when it has. If it rejects, the socket is lost.
+   * @param settled Called once the network has taken every byte, unless that was at once; or with what broke the connection.
+   * @returns Whether the network has taken every byte at once, or keeps it for the next call.
    */
-  doSendmsg(msg: readonly Uint8Array[], length: number, more: boolean): Promise<void> | undefined {
+  doSendmsg(
+    msg: readonly Uint8Array[],
+    length: number,
+    more: boolean,
+    settled: (error?: unknown) => void,
+  ): boolean {
     if (more || this.#held.length > 0) {
       this.#held.push(...msg);
       this.#heldLength += length;
-      if (more) return undefined;
+      if (more) return true;
       msg = this.#held;
       length = this.#heldLength;
       this.#held = [];
       this.#heldLength = 0;
     }
-    return this.#socket.write(msg.length > 1 && length <= GATHER_BYTES ? [concat(msg)] : msg);
+    return this.#socket.write(msg.length > 1 && length <= GATHER_BYTES ? [concat(msg)] : msg, settled);
   }
 }
 
-/** Sends slices of bytes at once, or with `more` together with the next ones. */
-export function sendAll(sink: ByteSink, slices: Uint8Array[], more = false): Promise<void> | undefined {
-  return sink.doSendmsg(slices, slices.reduce((sum, { length }) => sum + length, 0), more);
+/** Sends slices of bytes at once, or with `more` together with the next ones. Rejects with what broke the connection. */
+export function sendAll(sink: ByteSink, slices: Uint8Array[], more = false): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const length = slices.reduce((sum, slice) => sum + slice.length, 0);
+    const done = sink.doSendmsg(slices, length, more, (error) => error === undefined ? resolve() : reject(error));
+    if (done) resolve();
+  });
 }

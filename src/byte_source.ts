@@ -44,30 +44,32 @@ export class ByteSource {
   }
 
   /**
-   * Waits until there is something to read. Ceph's `tcp_read_wait`.
+   * Looks whether there is something to read. Ceph's `tcp_read_wait`, for those who do not wait.
    *
-   * @returns Undefined if there is something already, or a promise that rejects with a `NetworkError` when the peer has ended the stream: in this
-   * protocol that is a fault like any other.
+   * @param arrived Called once, if there is nothing now, when another look is worth while.
+   * @throws {NetworkError} When the connection has broken, or the peer has ended the stream: in this protocol that is a fault like any other.
    */
-  tcpReadWait(): Promise<void> | undefined {
-    if (this.available > 0) return undefined;
+  tcpPoll(arrived: () => void): boolean {
+    if (this.available > 0) return true;
     // Whoever waits long must not hold on to what has been read.
     this.chunk = EMPTY;
     this.at = 0;
-    const chunk = this.#socket.read();
-    if (chunk instanceof Promise) return chunk.then(this.#take);
-    // An end is told where a failure would be.
-    if (chunk === null) return Promise.resolve(chunk).then(this.#take);
-    this.#take(chunk);
-    return undefined;
-  }
-
-  readonly #take = (chunk: Uint8Array | null): void => {
+    const chunk = this.#socket.read(arrived);
+    if (chunk === undefined) return false;
     if (chunk === null) throw new NetworkError("connection_lost", "The peer closed the connection");
     this.chunk = chunk;
-    this.at = 0;
     this.lastReadAt = this.#environment.now();
-  };
+    return true;
+  }
+
+  /** Waits until there is something to read. Ceph's `tcp_read_wait`. It rejects where {@linkcode tcpPoll} throws. */
+  async tcpReadWait(): Promise<void> {
+    for (;;) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      if (this.tcpPoll(resolve)) return;
+      await promise;
+    }
+  }
 
   /**
    * Copies what is already here, at most `length` bytes, without waiting. Ceph's `tcp_read_nonblocking`.

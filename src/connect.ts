@@ -226,7 +226,7 @@ class ConnectHandshake {
       pipe.state = "connecting";
       pipe.fault(error);
     };
-    Promise.resolve(link.source.tcpReadWait()).then(
+    link.source.tcpReadWait().then(
       () => again(new ProtocolError("bytes while waiting", "some", "none")),
       again,
     );

@@ -14,6 +14,8 @@ export function directSocket(socket: Socket): DirectSocket {
 class OverStreams implements DirectSocket {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;
+  /** What the latest read of the stream came to, if nobody has taken it. */
+  #result: { readonly chunk: Uint8Array | null } | { readonly error: unknown } | undefined;
 
   constructor(socket: Socket) {
     this.#reader = socket.readable.getReader();
@@ -24,14 +26,23 @@ class OverStreams implements DirectSocket {
     this.#writer.ready.catch(nothing);
   }
 
-  async read(): Promise<Uint8Array | null> {
-    const { done, value } = await this.#reader.read();
-    return done ? null : value;
+  read(arrived: () => void): Uint8Array | null | undefined {
+    const result = this.#result;
+    if (result === undefined) {
+      this.#reader.read().then(
+        ({ done, value }) => this.#result = { chunk: done ? null : value },
+        (error) => this.#result = { error },
+      ).then(arrived);
+      return undefined;
+    }
+    if ("error" in result) throw result.error;
+    if (result.chunk !== null) this.#result = undefined;
+    return result.chunk;
   }
 
-  write(chunks: readonly Uint8Array[]): Promise<void> {
-    if (chunks.length === 1) return this.#writer.write(chunks[0]!);
-    return Promise.all(chunks.map((chunk) => this.#writer.write(chunk))).then(nothing);
+  write(chunks: readonly Uint8Array[], settled: (error?: unknown) => void): boolean {
+    Promise.all(chunks.map((chunk) => this.#writer.write(chunk))).then(() => settled(), settled);
+    return false;
   }
 }
 

@@ -30,8 +30,8 @@ const EVENT_PRIORITY = Priority.HIGHEST + 1;
 export type DispatchErrorHandler = (error: unknown, subject: Message | Connection) => void;
 
 /**
- * Received messages and events on their way to the dispatchers. Ceph's `DispatchQueue`, without its threads: it is emptied in a microtask
- * of its own, so that no dispatcher runs in the middle of somebody else's work.
+ * Received messages and events on their way to the dispatchers. Ceph's `DispatchQueue`, without its threads: it is emptied when a Reader is done with
+ * what has arrived, and else in a microtask of its own, so that no dispatcher runs in the middle of somebody else's work.
  *
  * Events go before messages. Messages go by priority; connections of one priority take turns; a connection whose dispatcher
  * returned a promise is passed over until that settles.
@@ -44,6 +44,8 @@ export class DispatchQueue {
   readonly #queue = new PrioritizedQueue<Item>();
   readonly #onError: DispatchErrorHandler;
   #scheduled = false;
+  #isCollecting = false;
+  #isRunning = false;
   #stopped = false;
   #stopping: PromiseWithResolvers<void> | undefined;
   #nextId = EVENTS + 1;
@@ -164,21 +166,37 @@ export class DispatchQueue {
     this.#stopped = false;
   }
 
+  /** Keeps everything back until {@linkcode dispatch}, which is sure to come before anything else can happen. */
+  collect(): void {
+    this.#isCollecting = true;
+  }
+
+  /** Calls the dispatchers now. Nobody's work may be under way but the caller's, which must be done with it. */
+  dispatch(): void {
+    this.#isCollecting = false;
+    if (this.#queue.length > 0 && !this.#isRunning) this.#run();
+  }
+
   #schedule(): void {
-    if (this.#scheduled || this.#queue.length === 0) return;
+    if (this.#scheduled || this.#isCollecting || this.#queue.length === 0) return;
     this.#scheduled = true;
     queueMicrotask(this.#run);
   }
 
   readonly #run = (): void => {
     this.#scheduled = false;
+    this.#isRunning = true;
     this.#flushQueue.hold();
-    for (let item = this.#queue.dequeue(); item !== undefined; item = this.#queue.dequeue()) {
-      if (!(item instanceof Message)) this.#tell(item);
-      else if (this.#stopped) releaseThrottles(item);
-      else this.#dispatch(item, this.#queue.owner);
+    try {
+      for (let item = this.#queue.dequeue(); item !== undefined; item = this.#queue.dequeue()) {
+        if (!(item instanceof Message)) this.#tell(item);
+        else if (this.#stopped) releaseThrottles(item);
+        else this.#dispatch(item, this.#queue.owner);
+      }
+    } finally {
+      this.#flushQueue.release();
+      this.#isRunning = false;
     }
-    this.#flushQueue.release();
     if (this.#stopping === undefined) return;
     for (const item of this.#queue.takeAll()) releaseThrottles(item as Message);
     this.#stopping.resolve();

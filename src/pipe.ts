@@ -32,6 +32,11 @@ import { Writer } from "./writer.ts";
 
 /** How long an ack may wait for a message to ride with, in ms. */
 const ACK_DELAY = 1;
+/**
+ * The same once so many acks in a row have found a message to ride with, as where every message is answered. A timer that is always about to go off is not
+ * free: the operating system sets its clock anew for every wait, which can take longer than all the rest of a round trip.
+ */
+const RIDING_ACK_DELAY = 20, RIDING_FROM = 16;
 /** For how many messages, or bytes of them, an ack may wait. */
 const ACK_MESSAGES = 1024, ACK_BYTES = 1024 * 1024;
 
@@ -80,6 +85,8 @@ export class Pipe implements SessionCarrier {
 
   /** The ack that the peer is owed must not wait for a message to ride with. */
   ackUrgent = false;
+  /** How many acks in a row have left together with a message. */
+  acksRidden = 0;
 
   #idleTimer: unknown;
   #ackTimer: unknown;
@@ -145,7 +152,7 @@ export class Pipe implements SessionCarrier {
       this.#ackTimer = undefined;
       this.ackUrgent = this.ackDue;
       if (this.ackUrgent) this.writer.wake(true);
-    }, ACK_DELAY);
+    }, this.acksRidden < RIDING_FROM ? ACK_DELAY : RIDING_ACK_DELAY);
   }
 
   /** Whether nobody acknowledges what is sent. */

@@ -43,6 +43,7 @@ const headers = new HeaderDecoder();
 const footer = emptyMessageFooter();
 const NOBODY = new EntityName(255);
 const NO_BYTES = new Uint8Array(0);
+const nothing = (): void => {};
 
 /** How long a record is, or a message's tag and header; 0 for a tag that must not come. */
 const RECORD_SIZE = new Uint8Array(256);
@@ -67,6 +68,9 @@ export class Reader {
   /** Fulfils when it has ended, if it is running. */
   stopped: Promise<void> = Promise.resolve();
 
+  /** The socket that is being read, and what to call when that has ended. */
+  #link: Link | undefined;
+  #stop: () => void = nothing;
   #phase: Phase = "tag";
   readonly #header = emptyMessageHeader();
   /** Made when the first chunk ends in a record: most idle connections never see one. */
@@ -88,29 +92,56 @@ export class Reader {
   /** Begins to read the Pipe's socket, when an earlier run has ended. */
   start(): void {
     this.isRunning = true;
-    this.stopped = this.#run(this.stopped, this.#pipe.link!);
+    const earlier = this.stopped, { promise, resolve } = Promise.withResolvers<void>();
+    this.stopped = promise;
+    void this.#begin(earlier, this.#pipe.link!, resolve);
   }
 
-  async #run(earlier: Promise<void>, link: Link): Promise<void> {
+  async #begin(earlier: Promise<void>, link: Link, stop: () => void): Promise<void> {
     const pipe = this.#pipe;
     await earlier;
+    this.#link = link;
+    this.#stop = stop;
     try {
       if (pipe.state === "accepting") await accept(pipe, link);
-      this.#phase = "tag";
+    } catch (error) {
+      return this.#fail(error);
+    }
+    this.#phase = "tag";
+    this.#read();
+  }
+
+  /** Reads while there is something to read. What is called when there is more; no promise is made for a message that nobody waits for. */
+  readonly #read = (): void => {
+    const link = this.#link!, { dispatchQueue } = this.#pipe.host;
+    try {
       while (this.#isReading(link)) {
-        const bytes = link.source.tcpReadWait();
-        if (bytes !== undefined) await bytes;
+        if (!link.source.tcpPoll(this.#read)) return;
+        dispatchQueue.collect();
         const throttles = this.#takeApart(link);
-        if (throttles !== undefined) await throttles;
-        pipe.ackSoon();
+        dispatchQueue.dispatch();
+        this.#pipe.ackSoon();
+        if (throttles !== undefined) return void throttles.then(this.#read, this.#fail);
       }
     } catch (error) {
-      // The Pipe may have given this socket up already; then there is nothing left to say about it.
-      if (pipe.link === link) pipe.fault(error, true);
+      return this.#fail(error);
     }
+    this.#end();
+  };
+
+  readonly #fail = (error: unknown): void => {
+    // The Pipe may have given this socket up already; then there is nothing left to say about it.
+    if (this.#pipe.link === this.#link) this.#pipe.fault(error, true);
+    this.#end();
+    this.#pipe.host.dispatchQueue.dispatch();
+  };
+
+  #end(): void {
     if (this.#holding) this.#release();
     this.isRunning = false;
-    pipe.reapIfDone();
+    this.#link = undefined;
+    this.#stop();
+    this.#pipe.reapIfDone();
   }
 
   /** Whether this socket is still to be read: a dispatcher may have ended the session in the middle of a chunk. */
@@ -149,11 +180,7 @@ export class Reader {
         }
         case "throttle": {
           const wait = this.#takeThrottles(link);
-          if (wait !== undefined) {
-            // It may be long, and what has arrived has arrived.
-            this.#pipe.ackSoon();
-            return wait.then(() => this.#takeApart(link));
-          }
+          if (wait !== undefined) return wait;
           this.#phase = "body";
           break;
         }

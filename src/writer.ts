@@ -6,6 +6,7 @@
 
 import { Batch } from "./batch.ts";
 import { NetworkError } from "./errors.ts";
+import { sendAll } from "./byte_sink.ts";
 import { connect } from "./connect.ts";
 import type { Link } from "./link.ts";
 import type { Message } from "./message.ts";
@@ -50,8 +51,10 @@ export class Writer {
   #wakeUp: (() => void) | undefined;
   #awake = false;
   #deferred = false;
-  /** The write that is on its way. It never rejects: a failure is a fault. */
-  #writing: Promise<void> | undefined;
+  /** The write that is on its way: by which socket, what, and up to which number. */
+  #writing: { readonly link: Link; readonly batch: Batch; readonly seq: number } | undefined;
+  /** Who waits for the end of that write. */
+  #written: (() => void) | undefined;
 
   /** @param pipe The Pipe that it lives in. */
   constructor(pipe: Pipe) {
@@ -167,13 +170,13 @@ export class Writer {
 
   /** Sends CLOSE behind all that is on its way, and an ack before it: what has arrived would be told to the peer as dropped. */
   async #say(link: Link): Promise<void> {
-    await this.#writing;
+    if (this.#writing !== undefined) await new Promise<void>((resolve) => this.#written = resolve);
     const { session, ackDue } = this.#pipe;
-    if (!ackDue) return link.sink.doSendmsg([CLOSE_RECORD], 1, false);
+    if (!ackDue) return sendAll(link.sink, [CLOSE_RECORD]);
     const ack = new Uint8Array(CONTROL_SIZE);
     encodeAck(session.inSeq, ack, 0);
     session.inSeqAcked = session.inSeq;
-    return link.sink.doSendmsg([ack, CLOSE_RECORD], CONTROL_SIZE + 1, false);
+    return sendAll(link.sink, [ack, CLOSE_RECORD]);
   }
 
   /** Sends one batch, if there is something to send and no write is on its way; what comes meanwhile makes the next batch. */
@@ -181,29 +184,29 @@ export class Writer {
     const { link } = this.#pipe;
     if (link === undefined || this.#writing !== undefined || !this.#hasWork()) return;
     const batch = this.#fill(), seq = this.#pipe.session.out.outSeq;
-    const sent = link.sink.doSendmsg(batch.slices, batch.length, false);
-    if (sent !== undefined) {
-      this.#writing = sent.then(() => this.#sent(link, batch, seq), (error) => this.#failed(link, error));
-      return;
-    }
+    this.#writing = { link, batch, seq };
+    if (!link.sink.doSendmsg(batch.slices, batch.length, false, this.#settled)) return;
+    this.#writing = undefined;
     this.#pipe.session.handedOver(seq);
     batch.recycle();
     // The next batch has to wait for its turn, since others have work to do, too.
     if (this.#hasWork()) this.wake();
   }
 
-  #sent(link: Link, batch: Batch, seq: number): void {
+  /** The network has taken the write that was on its way, or has failed to. */
+  readonly #settled = (error?: unknown): void => {
+    const { link, batch, seq } = this.#writing!, isCurrent = this.#pipe.link === link;
     this.#writing = undefined;
-    if (this.#pipe.link === link) this.#pipe.session.handedOver(seq);
-    batch.recycle();
+    this.#written?.();
+    this.#written = undefined;
+    if (error === undefined) {
+      if (isCurrent) this.#pipe.session.handedOver(seq);
+      batch.recycle();
+    } else if (isCurrent) {
+      return this.#pipe.fault(error);
+    }
     this.#resume();
-  }
-
-  #failed(link: Link, error: unknown): void {
-    this.#writing = undefined;
-    if (this.#pipe.link === link) this.#pipe.fault(error);
-    else this.#resume();
-  }
+  };
 
   /** Puts what waits into a batch: keepalives, an ack for everything that has arrived, messages by priority. */
   #fill(): Batch {
@@ -225,6 +228,7 @@ export class Writer {
     }
     if (pipe.ackDue) {
       pipe.ackUrgent = false;
+      pipe.acksRidden = session.out.unsent > 0 ? pipe.acksRidden + 1 : 0;
       pipe.reader.bytesSinceAck = 0;
       session.inSeqAcked = session.inSeq;
       encodeAck(session.inSeq, batch.buffer, batch.at);

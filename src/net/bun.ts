@@ -182,6 +182,7 @@ class BunListening implements Listener {
 
 /** Moves bytes between a Bun socket and its streams. Bun writes at once or not at all, and reads until it is told to pause. */
 class BunDriver implements Driver {
+  readonly isEventDriven = true;
   readonly socket: StreamSocket;
   readonly #native: BunSocket;
   #paused = false;

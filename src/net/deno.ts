@@ -236,6 +236,7 @@ class DenoListening implements Listener {
 
 /** Moves bytes between a Deno connection and its streams: reads into slabs, writes until all is out. */
 class DenoDriver implements Driver {
+  readonly isEventDriven = true;
   readonly socket: StreamSocket;
   readonly #conn: DenoConn;
   #slab = new Uint8Array(0);

@@ -159,6 +159,7 @@ function discard(duplex: Duplex): void {
 
 /** Moves bytes between the streams that a program gave us and those of a socket, which keep the seam's promises. */
 class DuplexDriver implements Driver {
+  readonly isEventDriven = true;
   readonly socket: StreamSocket;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #writer: WritableStreamDefaultWriter<Uint8Array>;

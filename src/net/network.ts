@@ -134,18 +134,26 @@ export interface Socket {
   abort(reason?: unknown): void;
 }
 
-/** The two directions of a {@linkcode Socket} as plain calls. All that is said there of chunks, ends and failures holds here. */
+/**
+ * The two directions of a {@linkcode Socket} as plain calls. All that is said there of chunks, ends and failures holds here. What is to be told later is
+ * told by a call from the event loop or a microtask, never from inside a call of the program's: a promise for each would cost as much as a small message.
+ */
 export interface DirectSocket {
   /**
-   * The next chunk that arrives, or a promise of it; null at the peer's end. One read at a time.
+   * Takes the next chunk that has arrived.
+   *
+   * @param arrived Called once when there is more to say, if there is nothing now. One read waits at a time.
+   * @returns The chunk, null at the peer's end, or undefined if nothing has arrived.
+   * @throws What broke the connection.
    */
-  read(): Uint8Array | null | Promise<Uint8Array | null>;
+  read(arrived: () => void): Uint8Array | null | undefined;
   /**
    * Sends chunks in order, of which none is empty. One write at a time.
    *
-   * @returns Undefined if the operating system took all of it at once, or a promise that fulfils when it has.
+   * @param settled Called once the operating system has taken all of it, unless that was at once; or with what broke the connection.
+   * @returns Whether the operating system took all of it at once.
    */
-  write(chunks: readonly Uint8Array[]): Promise<void> | undefined;
+  write(chunks: readonly Uint8Array[], settled: (error?: unknown) => void): boolean;
 }
 
 /**

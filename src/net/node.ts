@@ -203,6 +203,7 @@ class NodeListening implements Listener {
 
 /** Moves bytes between a Node socket and its streams. */
 class NodeDriver implements Driver {
+  readonly isEventDriven = true;
   readonly socket: StreamSocket;
   readonly #native: NodeSocket;
   #failure: Error | undefined;

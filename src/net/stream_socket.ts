@@ -12,6 +12,11 @@ import type { DirectSocket, Socket, SocketAddress } from "./network.ts";
 /** A runtime's socket, as {@linkcode StreamSocket} uses it. None of these throws. */
 export interface Driver {
   /**
+   * Whether {@linkcode StreamSocket.received}, `ended`, `broken`, `written` and `writeFailed` are called from the event loop only, with nobody else's work
+   * under way. What they cause is put off otherwise.
+   */
+  readonly isEventDriven: boolean;
+  /**
    * More bytes are wanted. The driver answers with {@linkcode StreamSocket.received}, `ended` or `broken`, now or later, and may go on
    * for as long as `received` returns true.
    */
@@ -51,9 +56,10 @@ export class StreamSocket implements Socket, DirectSocket {
   /** Bytes that arrived before anybody asked for them. */
   readonly #queue: Uint8Array[] = [];
   #queued = 0;
-  /** Somebody waits for bytes: the stream, or the direct read below. */
+  /** The stream waits for bytes. */
   #wanted = false;
-  #read: PromiseWithResolvers<Uint8Array | null> | undefined;
+  /** Whom to tell when the direct read has more to say. */
+  #arrived: (() => void) | undefined;
   /** Nobody will read: what still arrives is dropped. */
   #cancelled = false;
   /** How reading ends once the queue is empty: undefined while it goes on, null after the peer's end, and otherwise what is thrown. */
@@ -66,7 +72,8 @@ export class StreamSocket implements Socket, DirectSocket {
   /** The driver was told to let go, or has. */
   #over = false;
   #isReleased = false;
-  #pending: PromiseWithResolvers<void> | undefined;
+  /** Whom to tell when the write that is under way has settled. */
+  #settled: ((error?: unknown) => void) | undefined;
 
   /**
    * @param driver The runtime's socket, connected.
@@ -113,37 +120,36 @@ export class StreamSocket implements Socket, DirectSocket {
         // The stream calls `abort` below only after a write that is under way has settled, which is what an abort must not wait for.
         controller.signal.addEventListener("abort", () => this.#abort(controller.signal.reason), { once: true });
       },
-      write: (chunk): Promise<void> | undefined => chunk.byteLength === 0 ? undefined : this.#write(chunk),
-      close: (): Promise<void> | undefined => {
-        if (!this.#driver.shutdown()) return this.#pend().then(() => this.#endWrites());
+      write: (chunk): Promise<void> | undefined => {
+        if (chunk.byteLength === 0) return;
+        return this.#whenDone((settled) => this.write([chunk], settled));
+      },
+      close: async (): Promise<void> => {
+        await this.#whenDone((settled) => this.#driver.shutdown() || this.#settleLater(settled));
         this.#endWrites();
-        return;
       },
       abort: (reason): void => this.#abort(reason),
     });
   }
 
-  read(): Uint8Array | null | Promise<Uint8Array | null> {
-    const chunk = this.#take();
+  read(arrived: () => void): Uint8Array | null | undefined {
+    let chunk = this.#take();
+    if (chunk === undefined && this.#end === undefined) {
+      this.#driver.pull();
+      chunk = this.#take();
+    }
     if (chunk !== undefined) return chunk;
     if (this.#end === null) return null;
-    if (this.#end !== undefined) return Promise.reject(this.#end.error);
-    this.#read = Promise.withResolvers();
-    const { promise } = this.#read;
-    this.#want();
-    return promise;
+    if (this.#end !== undefined) throw this.#end.error;
+    this.#arrived = arrived;
+    return undefined;
   }
 
-  write(chunks: readonly Uint8Array[]): Promise<void> | undefined {
-    if (chunks.length > 1 && this.#driver.writev !== undefined && !this.#writeOver) {
-      return this.#driver.writev(chunks) ? undefined : this.#pend();
-    }
-    for (let i = 0; i < chunks.length; i++) {
-      const pending = this.#write(chunks[i]!);
-      if (pending === undefined) continue;
-      return i === chunks.length - 1 ? pending : pending.then(() => this.write(chunks.slice(i + 1)));
-    }
-    return undefined;
+  write(chunks: readonly Uint8Array[], settled: (error?: unknown) => void): boolean {
+    if (this.#writeOver) return this.#settleLater(settled);
+    if (chunks.length === 1) return this.#driver.write(chunks[0]!) || this.#settleLater(settled);
+    if (this.#driver.writev !== undefined) return this.#driver.writev(chunks) || this.#settleLater(settled);
+    return this.#writeFrom(chunks, 0, settled);
   }
 
   abort(reason: unknown = new DOMException("The socket was aborted", "AbortError")): void {
@@ -162,15 +168,13 @@ export class StreamSocket implements Socket, DirectSocket {
     if (this.#cancelled) return true;
     if (this.#wanted) {
       this.#wanted = false;
-      const read = this.#read;
-      this.#read = undefined;
-      if (read !== undefined) read.resolve(chunk);
-      else this.#reads!.enqueue(chunk);
+      this.#reads!.enqueue(chunk);
       return true;
     }
     this.#queue.push(chunk);
     this.#queued += chunk.byteLength + CHUNK_COST;
-    return this.#queued < READ_AHEAD;
+    if (this.#arrived !== undefined) this.#tellArrived();
+    return this.#queued < READ_AHEAD && !this.#readOver;
   }
 
   /** For the driver: the peer ended its side. */
@@ -180,9 +184,7 @@ export class StreamSocket implements Socket, DirectSocket {
 
   /** For the driver: the chunk that `write` left over, or the end that `shutdown` did, is out. */
   written(): void {
-    const pending = this.#pending;
-    this.#pending = undefined;
-    pending?.resolve();
+    this.#settle(undefined);
   }
 
   /** For the driver: nothing can be sent any more. What has arrived can still be read. */
@@ -191,7 +193,7 @@ export class StreamSocket implements Socket, DirectSocket {
     this.#failure = { error };
     this.#writeOver = true;
     this.#writes?.error(error);
-    this.#rejectPending(error);
+    this.#settle(error);
     this.#closeIfDone();
   }
 
@@ -214,7 +216,7 @@ export class StreamSocket implements Socket, DirectSocket {
     this.#queue.length = 0;
     this.#end = this.#failure = { error: reason };
     this.#settleReads();
-    this.#rejectPending(reason);
+    this.#settle(reason);
     this.#driver.terminate();
   }
 
@@ -254,21 +256,29 @@ export class StreamSocket implements Socket, DirectSocket {
   #settleReads(): void {
     const end = this.#end;
     if (end === undefined || this.#queue.length > 0 || this.#cancelled) return;
-    const read = this.#read;
-    this.#read = undefined;
-    if (end === null) {
-      read?.resolve(null);
-      this.#reads?.close();
-    } else {
-      read?.reject(end.error);
-      this.#reads?.error(end.error);
-    }
+    if (end === null) this.#reads?.close();
+    else this.#reads?.error(end.error);
     this.#reads = undefined;
+    this.#tellArrived();
   }
 
-  #write(chunk: Uint8Array): Promise<void> | undefined {
-    if (!this.#writeOver && this.#driver.write(chunk)) return undefined;
-    return this.#pend();
+  #tellArrived(): void {
+    const arrived = this.#arrived;
+    if (arrived === undefined) return;
+    this.#arrived = undefined;
+    if (this.#driver.isEventDriven && !this.#over) arrived();
+    else queueMicrotask(arrived);
+  }
+
+  /** Writes the chunks from the one numbered `first` on. */
+  #writeFrom(chunks: readonly Uint8Array[], first: number, settled: (error?: unknown) => void): boolean {
+    for (let i = first; i < chunks.length; i++) {
+      if (this.#driver.write(chunks[i]!)) continue;
+      return this.#settleLater((error) => {
+        if (error !== undefined || this.#writeFrom(chunks, i + 1, settled)) settled(error);
+      });
+    }
+    return true;
   }
 
   #endWrites(): void {
@@ -276,17 +286,27 @@ export class StreamSocket implements Socket, DirectSocket {
     this.#closeIfDone();
   }
 
-  #rejectPending(reason: unknown): void {
-    const pending = this.#pending;
-    this.#pending = undefined;
-    pending?.reject(reason);
+  /** The write that is under way has settled. */
+  #settle(error: unknown): void {
+    const settled = this.#settled;
+    if (settled === undefined) return;
+    this.#settled = undefined;
+    if (this.#driver.isEventDriven && !this.#over) settled(error);
+    else queueMicrotask(() => settled(error));
   }
 
-  /** The rest of a write or of the end; it may have failed while the driver was trying. */
-  #pend(): Promise<void> {
-    if (this.#writeOver) return Promise.reject(this.#failure?.error);
-    this.#pending = Promise.withResolvers<void>();
-    return this.#pending.promise;
+  /** Tells of the rest of a write or of the end, in time; it may have failed while the driver was trying. Returns that it is not done at once. */
+  #settleLater(settled: (error?: unknown) => void): false {
+    if (this.#writeOver) queueMicrotask(() => settled(this.#failure?.error));
+    else this.#settled = settled;
+    return false;
+  }
+
+  /** A promise for an operation that tells when it is done, or undefined if it was done at once. */
+  #whenDone(operation: (settled: (error?: unknown) => void) => boolean): Promise<void> | undefined {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const done = operation((error) => error === undefined ? resolve() : reject(error));
+    return done ? undefined : promise;
   }
 
   #closeIfDone(): void {

@@ -42,6 +42,7 @@ export function expectedName(tls: TlsOptions, address: SocketAddress): string {
 /** A connection that failed before there was anything to read: it says why to whoever accepts it. */
 export function stillbornSocket(error: NetworkError, local: SocketAddress, remote: SocketAddress): Socket {
   const driver: Driver = {
+    isEventDriven: false,
     pull: () => {},
     write: () => true,
     shutdown: () => true,

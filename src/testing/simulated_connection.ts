@@ -146,6 +146,7 @@ type TimedFault = Extract<ConnectionFault, { readonly afterBytes: number }> & { 
 /** One end, and the direction that leads to it. */
 class EndPoint implements Driver {
   readonly name: End;
+  readonly isEventDriven = false;
   readonly socket: StreamSocket;
   other!: EndPoint;
   /** Bytes that have reached this end. */

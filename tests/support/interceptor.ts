@@ -156,6 +156,7 @@ type Check = (direction: Direction, offset: number, length: number, cut: () => v
 
 /** A socket made of another one, with a guard before its bytes. */
 class GuardedDriver implements Driver {
+  readonly isEventDriven = false;
   readonly socket: StreamSocket;
   readonly #inner: Socket;
   readonly #check: Check;
