@@ -36,7 +36,7 @@ export { type BindOptions, type ConnectToOptions, Messenger } from "./src/messen
 export * from "./src/net/duplex.ts";
 export type * from "./src/net/network.ts";
 export * from "./src/net/web_socket.ts";
-export { type Backoff, exponentialBackoff, type LogEvent, type MessengerOptions } from "./src/options.ts";
+export { type Backoff, exponentialBackoff, type MessengerOptions } from "./src/options.ts";
 export * from "./src/policy.ts";
 export { RequestError } from "./src/request_error.ts";
 export type { RequestHandler, RequestHandlerOptions } from "./src/request_handlers.ts";
@@ -44,6 +44,8 @@ export { RequestMessage, RequestType } from "./src/request_type.ts";
 export type { RequestOptions } from "./src/requests.ts";
 export type { PipeState } from "./src/session.ts";
 export type { MessengerStats } from "./src/stats.ts";
+export type * from "./src/status.ts";
+export type { StatusEvents, StatusOptions } from "./src/status_events.ts";
 export { Throttle } from "./src/throttle.ts";
 export { EntityAddress } from "./src/wire/address.ts";
 export { EntityType, Feature, MESSENGER_FEATURES, Priority } from "./src/wire/constants.ts";

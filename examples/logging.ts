@@ -1,51 +1,82 @@
 /**
- * A messenger's log through LogTape, or any logger of that shape. Here a logger of five lines stands in for it, so that this runs without it:
+ * A messenger's status events in a log, by LogTape: what is ordinary life there, and what an operator should see.
  *
  *     deno run --allow-net=127.0.0.1:6819 examples/logging.ts 127.0.0.1:6819
  *     bun run examples/logging.ts 127.0.0.1:6819
  *     node examples/logging.ts 127.0.0.1:6819
  *
- * Where Deno cannot reach JSR, add --import-map=tools/std/import_map.json after deno run; Bun and Node need npm ci once. With LogTape:
- *
- *     import { getLogger } from "@logtape/logtape";
- *     const messenger = new Messenger({ log: logTo(getLogger(["msgr", "pipe"])) });
+ * Where Deno cannot reach JSR, add --import-map=tools/std/import_map.json after deno run; Bun and Node need npm ci once.
  */
 
+import {
+  configure,
+  defaultTextFormatter,
+  getConsoleSink,
+  getLogger,
+  type Logger,
+  type LogLevel,
+} from "@logtape/logtape";
 import process from "node:process";
-import { type LogEvent, Messenger } from "@msgr/pipe";
+import { Messenger, type MessengerStatus } from "@msgr/pipe";
 
-type Level = "debug" | "info" | "warn" | "error";
-/** What is used of LogTape's `Logger`. */
-type Logger = Record<Level, (message: string, properties: Record<string, unknown>) => void>;
-
-/** Ordinary life is for debugging; what was lost is not. */
-const LEVELS: Partial<Record<LogEvent["event"], Level>> = {
+/** What is not ordinary life. */
+const LEVELS: Partial<Record<MessengerStatus["type"], LogLevel>> = {
   listening: "info",
-  refused: "warn",
-  fault: "warn",
-  unhandled_message: "warn",
+  fault: "warning",
+  held: "warning",
+  released: "warning",
+  no_dispatcher: "warning",
+  unhandled_message: "warning",
   session_reset: "error",
   listen_error: "error",
 };
 
-/** The option `log` for that logger. */
-export function logTo(logger: Logger): (event: LogEvent) => void {
-  return ({ event, peer, state, error, detail }) => {
-    const properties = { event, peer, state, code: error?.code, error, detail };
-    logger[LEVELS[event] ?? "debug"](
-      `${event} ${[peer, detail, error?.message].filter(Boolean).join(": ")}`,
-      properties,
-    );
+/** What is said of each event; the properties in braces are also the record's own, for whoever keeps records and no text. */
+function wordsFor(status: MessengerStatus): string {
+  switch (status.type) {
+    case "listening":
+      return "Listening at {address}";
+    case "backoff":
+      return "Dialling {peer} again in {pause} ms, attempt {attempt}";
+    case "open":
+      return status.again ? "The session with {peer} goes on" : "{peer} is connected";
+    case "fault":
+      return "{peer}: {code}, {reason}";
+    case "held":
+      return "{peer} is not read: {messages} messages of it wait for their handlers, and it for {by}";
+    case "session_reset":
+      return "{peer} has lost the session: {dropped} messages dropped";
+    default:
+      return "{peer}: {type}";
+  }
+}
+
+/** The option `log` for a logger. */
+export function logTo(logger: Logger): (status: MessengerStatus) => void {
+  return (status) => {
+    // The connection itself is for programs: it cannot be written down.
+    const { connection: _, error, ...properties } = status;
+    const record = { ...properties, ...(error !== undefined && { code: error.code, reason: error.message, error }) };
+    logger[LEVELS[status.type] ?? "debug"](wordsFor(status), record);
   };
 }
 
-const write = (level: Level) => (message: string): void => console.log(`${level} ${message}`);
-const logger: Logger = { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
+await configure({
+  sinks: { console: getConsoleSink({ formatter: defaultTextFormatter }) },
+  loggers: [
+    { category: "msgr", lowestLevel: "debug", sinks: ["console"] },
+    { category: ["logtape", "meta"], lowestLevel: "warning", sinks: ["console"] },
+  ],
+});
 
-await using server = new Messenger({ log: logTo(logger) });
-const { promise: accepted, resolve } = Promise.withResolvers<void>();
-server.addDispatcherTail({ handleAccept: () => resolve() });
+await using server = new Messenger({ log: logTo(getLogger(["msgr", "server"])) });
+server.addDispatcherTail({ dispatch: () => {} });
 const address = await server.bind(process.argv[2] ?? "127.0.0.1:6819");
-await using client = new Messenger();
-client.connectTo(address).sendKeepalive();
-await accepted;
+await using client = new Messenger({ log: logTo(getLogger(["msgr", "client"])) });
+const connection = client.connectTo(address);
+const events = connection.status();
+connection.sendKeepalive();
+for await (const { type } of events) {
+  if (type === "open") break;
+}
+await connection.close();

@@ -23,7 +23,7 @@ import type { Pipe } from "./pipe.ts";
 import { decideExisting } from "./race.ts";
 import { EntityAddress } from "./wire/address.ts";
 import { type ConnectReply, type ConnectRequest, decodeConnect, encodeConnectReply } from "./wire/connect.ts";
-import { ADDRESS_SIZE, CONNECT_LOSSY, CONNECT_SIZE, Feature, Tag, tagName } from "./wire/constants.ts";
+import { ADDRESS_SIZE, CONNECT_LOSSY, CONNECT_SIZE, Feature, Tag } from "./wire/constants.ts";
 
 /**
  * Answers a peer that dialled, until its session is open. Ceph's `Pipe::accept`.
@@ -170,7 +170,7 @@ class AcceptHandshake {
         peerGlobalSeq: existing.peerGlobalSeq,
       },
     });
-    pipe.log("accepted", { detail: `row ${decision.row}` });
+    existing.tell({ type: "race", row: decision.row });
     if (decision.action === "reply") {
       if (decision.keepalive) existing.sendKeepalive();
       return { tag: decision.tag, globalSeq: decision.globalSeq, connectSeq: decision.connectSeq };
@@ -193,7 +193,7 @@ class AcceptHandshake {
     pipe.session.peerAddress = peerAddress;
     pipe.session.peerType = peerType;
     this.replaced = true;
-    pipe.log("replaced");
+    pipe.tell({ type: "replaced" });
   }
 
   /** SEQ where the peer knows of it; what each side received last then decides what is sent again. */
@@ -206,8 +206,7 @@ class AcceptHandshake {
     const features = pipe.policy.featuresSupported & request.features;
     pipe.connectSeq = request.connectSeq + 1;
     pipe.peerGlobalSeq = request.globalSeq;
-    pipe.opened(features, this.#verdict?.session?.(features));
-    pipe.log("accepted", { detail: tagName(tag) });
+    pipe.opened(features, this.#verdict?.session?.(features), false);
     const inSeq = session.inSeq;
     session.isAnnounced = true;
     // Before the reply is written: what the dispatchers hear of the connection must come before its first message.

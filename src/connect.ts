@@ -45,7 +45,7 @@ export async function connect(pipe: Pipe): Promise<void> {
   pipe.dialing = attempt;
   try {
     host.counters.connectAttempts++;
-    pipe.log("connecting");
+    pipe.tell({ type: "connecting", attempt: pipe.attempts });
     const network = await host.network();
     if (pipe.state !== "connecting") return;
     const socket = await network.connect(socketAddress(pipe.session.peerAddress), { signal: attempt.signal, tls });
@@ -207,8 +207,7 @@ class ConnectHandshake {
     pipe.policy = { ...pipe.policy, lossy: (reply.flags & CONNECT_LOSSY) !== 0 };
     pipe.connectSeq = reply.connectSeq;
     const features = reply.features & request.features;
-    pipe.opened(features, this.#authorizer?.session?.(features));
-    pipe.log("connected", { detail: tagName(reply.tag) });
+    pipe.opened(features, this.#authorizer?.session?.(features), true);
     host.dispatchQueue.event("handleConnect", session.connection);
     host.dispatchQueue.fastEvent("handleFastConnect", session.connection);
     // A dispatcher may have marked it down just now.

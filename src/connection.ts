@@ -10,6 +10,8 @@ import { IncomingMessages, OutgoingMessages } from "./message_streams.ts";
 import type { RequestMessage } from "./request_type.ts";
 import { type RequestOptions, Requests } from "./requests.ts";
 import type { PipeState, Session } from "./session.ts";
+import type { ConnectionStatus } from "./status.ts";
+import { type StatusEvents, type StatusOptions, StatusSource } from "./status_events.ts";
 import type { EntityAddress } from "./wire/address.ts";
 import { entityTypeLabel } from "./wire/entity.ts";
 
@@ -25,6 +27,8 @@ export interface ConnectionDescription {
   readonly state: PipeState;
   /** Whether the session ends with its socket. */
   readonly isLossy: boolean;
+  /** Whether a throttle keeps it from being read: what has come is handled too slowly. */
+  readonly isHeld: boolean;
   /** Messages that wait to be sent, those to be replayed included. */
   readonly unsent: number;
   /** Messages that were sent and not acknowledged. */
@@ -122,18 +126,53 @@ export class Connection {
    * ```
    */
   describe(): ConnectionDescription {
-    const { peerAddress, peerType, carrier, out, inSeq } = this.#session;
+    const { peerAddress, peerType, carrier, out, inSeq, isHeld } = this.#session;
     return {
       peer: peerAddress.toString(),
       type: peerType === 0 ? "unknown" : entityTypeLabel(peerType),
       state: this.state,
       isLossy: carrier?.isLossy ?? false,
+      isHeld,
       unsent: out.unsent,
       unacknowledged: out.unacknowledged,
       queuedBytes: out.bytes,
       lastSent: out.outSeq,
       lastReceived: inSeq,
     };
+  }
+
+  /**
+   * What happens to the connection, as it happens. It ends behind `closed`, or with the messenger.
+   *
+   * @param options How much to keep for a reader that is behind.
+   * @throws {MessengerError} With code `invalid` for an option out of its range.
+   *
+   * @example
+   * ```ts
+   * import type { Connection } from "@msgr/pipe";
+   *
+   * export async function watch(connection: Connection): Promise<void> {
+   *   for await (const status of connection.status()) {
+   *     switch (status.type) {
+   *       case "fault":
+   *         console.log(`${status.peer} broke: ${status.error.message}`);
+   *         break;
+   *       case "backoff":
+   *         console.log(`${status.peer}: attempt ${status.attempt} comes in ${status.pause} ms`);
+   *         break;
+   *       case "closed":
+   *         console.log(`${status.peer} is gone, and ${status.dropped} messages with it`);
+   *     }
+   *   }
+   * }
+   * ```
+   */
+  status(options: StatusOptions = {}): StatusEvents<ConnectionStatus> {
+    const session = this.#session, source = session.status ?? new StatusSource<ConnectionStatus>();
+    const events = source.listen(options);
+    if (this.isClosed) source.end();
+    else session.status = source;
+    return events;
   }
 
   /**

@@ -6,7 +6,7 @@
 
 import type { ByteSource } from "./byte_source.ts";
 import { MessengerError, ProtocolError } from "./errors.ts";
-import type { SocketAddress } from "./net/network.ts";
+import type { Socket, SocketAddress } from "./net/network.ts";
 import { EntityAddress } from "./wire/address.ts";
 import { ADDRESS_SIZE, BANNER, BANNER_SIZE, BANNER_V2 } from "./wire/constants.ts";
 import { getU64, putU64 } from "./wire/integers.ts";
@@ -70,6 +70,12 @@ export function socketAddress(address: EntityAddress): SocketAddress {
 export function entityAddress(address: SocketAddress): EntityAddress {
   if (address.transport === "unix") return EntityAddress.from(`unix:${address.path}`, 0);
   return EntityAddress.from(address.hostname, address.port);
+}
+
+/** Where a socket comes from, in words. */
+export function endpointOf({ remoteAddress }: Socket): string {
+  if (remoteAddress === undefined) return "?";
+  return remoteAddress.transport === "unix" ? "unix:" : `${remoteAddress.hostname}:${remoteAddress.port}`;
 }
 
 /** Why a session cannot be: one side needs what the other lacks. */

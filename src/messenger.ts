@@ -4,12 +4,12 @@
  * @module
  */
 
-import { Connection } from "./connection.ts";
+import { Connection, sessionOf } from "./connection.ts";
 import { DispatchQueue } from "./dispatch_queue.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { sleep } from "./environment.ts";
 import { MessengerError, NetworkError } from "./errors.ts";
-import { entityAddress, socketAddress } from "./handshake.ts";
+import { endpointOf, entityAddress, socketAddress } from "./handshake.ts";
 import { FlushQueue } from "./flush_queue.ts";
 import { Loopback } from "./loopback.ts";
 import type { Message } from "./message.ts";
@@ -18,12 +18,14 @@ import type { RequestHandler, RequestHandlerOptions } from "./request_handlers.t
 import type { RequestType } from "./request_type.ts";
 import { defaultNetwork } from "./net/default.ts";
 import type { Listener, Network, Socket } from "./net/network.ts";
-import { type LogEvent, type MessengerOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { type MessengerOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
 import { Pipe } from "./pipe.ts";
 import type { PipeHost } from "./pipe_host.ts";
 import { type Policy, PolicySet } from "./policy.ts";
 import { Session } from "./session.ts";
 import { Counters, type MessengerStats } from "./stats.ts";
+import type { ConnectionStatus, MessengerStatus } from "./status.ts";
+import { type StatusEvents, type StatusOptions, StatusSource } from "./status_events.ts";
 import { Throttle } from "./throttle.ts";
 import { TypeHandlers } from "./type_handlers.ts";
 import { EntityAddress } from "./wire/address.ts";
@@ -85,6 +87,7 @@ export class Messenger implements AsyncDisposable {
   readonly #options: ResolvedOptions;
   readonly #policies = new PolicySet();
   readonly #counters = new Counters();
+  readonly #status: StatusSource<MessengerStatus>;
   readonly #dispatchThrottle: Throttle;
   readonly #dispatchQueue: DispatchQueue;
   readonly #flushQueue: FlushQueue;
@@ -99,8 +102,10 @@ export class Messenger implements AsyncDisposable {
   #binding: Promise<Listener> | undefined;
   #listener: Listener | undefined;
   #accepting: Promise<void> | undefined;
-  #hasDispatcher = Promise.withResolvers<void>();
+  #dispatcherAdded = Promise.withResolvers<void>();
+  #hasToldNoDispatcher = false;
   #shutdown: Promise<void> | undefined;
+  #isOver = false;
   readonly #pipes = new Set<Pipe>();
   readonly #byAddress = new Map<string, Pipe>();
   readonly #byEndpoint = new Map<string, Pipe>();
@@ -114,7 +119,8 @@ export class Messenger implements AsyncDisposable {
    */
   constructor(options: MessengerOptions = {}) {
     this.#options = resolveOptions(options);
-    const { environment, onDispatchError, log } = this.#options;
+    const { environment, onDispatchError } = this.#options;
+    this.#status = new StatusSource(options.log && this.#options.log);
     this.#network = options.network;
     this.#name = EntityName.parse(options.name ?? "client.?");
     this.#address = EntityAddress.from("", 0, options.nonce ?? Math.floor(environment.random() * 2 ** 32));
@@ -123,9 +129,7 @@ export class Messenger implements AsyncDisposable {
       if (this.#network?.flush === "macrotask") environment.nextTurn(run);
       else queueMicrotask(run);
     });
-    this.#dispatchQueue = new DispatchQueue(onDispatchError, (message) => {
-      log({ event: "unhandled_message", peer: message.source.toString(), detail: `type ${message.type}` });
-    }, this.#flushQueue);
+    this.#dispatchQueue = new DispatchQueue(onDispatchError, (message) => this.#unhandled(message), this.#flushQueue);
     this.#host = this.#makeHost();
     this.#handlers = new TypeHandlers((connection, error) => this.#fail(connection, error), onDispatchError);
     this.#loopback = new Loopback(this.#host);
@@ -183,16 +187,46 @@ export class Messenger implements AsyncDisposable {
     };
   }
 
+  /**
+   * What happens to the messenger and its connections, as it happens. It ends with the shutdown.
+   *
+   * @param options How much to keep for a reader that is behind.
+   * @throws {MessengerError} With code `invalid` for an option out of its range.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { Messenger } from "@msgr/pipe";
+   * import { MemoryNetwork } from "@msgr/pipe/testing";
+   *
+   * const messenger = new Messenger({ network: new MemoryNetwork() });
+   * const events = messenger.status();
+   * messenger.connectTo("127.0.0.1:6800").sendKeepalive();
+   * const types: string[] = [];
+   * for await (const status of events) {
+   *   types.push(status.type);
+   *   if (status.type === "fault") types.push(status.error.code);
+   *   if (status.type === "backoff") await messenger.shutdown();
+   * }
+   * assertEquals(types, ["connecting", "fault", "refused", "backoff", "closed"]);
+   * ```
+   */
+  status(options: StatusOptions = {}): StatusEvents<MessengerStatus> {
+    const events = this.#status.listen(options);
+    if (this.#isOver) this.#status.end();
+    return events;
+  }
+
   /** Asks a dispatcher after all others. Ceph's `add_dispatcher_tail`. */
   addDispatcherTail(dispatcher: Dispatcher): void {
     this.#dispatchQueue.add(dispatcher, "tail");
-    this.#hasDispatcher.resolve();
+    this.#dispatcherAdded.resolve();
   }
 
   /** Asks a dispatcher before all others. Ceph's `add_dispatcher_head`. */
   addDispatcherHead(dispatcher: Dispatcher): void {
     this.#dispatchQueue.add(dispatcher, "head");
-    this.#hasDispatcher.resolve();
+    this.#dispatcherAdded.resolve();
   }
 
   /**
@@ -285,7 +319,7 @@ export class Messenger implements AsyncDisposable {
     this.#listener = listener;
     this.#address = entityAddress(listener.address).withNonce(this.#address.nonce);
     this.#accepting = this.#accept(listener);
-    this.#options.log({ event: "listening", detail: this.#address.toString() });
+    this.#status.tell({ type: "listening", address: this.#address.toString() });
     return this.#address;
   }
 
@@ -374,6 +408,7 @@ export class Messenger implements AsyncDisposable {
   async start(): Promise<void> {
     await this.#shutdown;
     this.#shutdown = undefined;
+    this.#isOver = false;
     this.#dispatchQueue.restart();
     this.#loopback.restart();
   }
@@ -395,6 +430,8 @@ export class Messenger implements AsyncDisposable {
       await this.#allReaped.promise;
     }
     this.#address = EntityAddress.from("", 0, this.#address.nonce);
+    this.#isOver = true;
+    this.#status.end();
   }
 
   #checkOpen(what: string): void {
@@ -433,22 +470,45 @@ export class Messenger implements AsyncDisposable {
 
   /** Lets peers in until the listener is closed. Ceph's `Accepter`. */
   async #accept(listener: Listener): Promise<void> {
-    await this.#hasDispatcher.promise;
     while (this.#listener === listener) {
       try {
-        for await (const socket of listener) this.#welcome(socket);
+        for await (const socket of listener) {
+          if (this.#dispatchQueue.dispatchers.length === 0) {
+            this.#tellNoDispatcher(endpointOf(socket));
+            await this.#dispatcherAdded.promise;
+          }
+          this.#welcome(socket);
+        }
         return;
       } catch (error) {
         if (this.#listener !== listener) return;
-        this.#options.log({ event: "listen_error", error: error as MessengerError });
+        this.#status.tell({ type: "listen_error", error: error as MessengerError });
         await sleep(this.#options.environment, ACCEPT_ERROR_PAUSE);
       }
     }
   }
 
   #welcome(socket: Socket): void {
-    if (this.#shutdown !== undefined) return socket.abort();
+    if (this.#shutdown !== undefined || this.#listener === undefined) return socket.abort();
     this.#add(Pipe.accepting(this.#host, this.#host.newSession(), socket));
+  }
+
+  /** Once: whoever keeps dialling, or sending, would fill the log. */
+  #tellNoDispatcher(peer: string, connection?: Connection): void {
+    if (this.#hasToldNoDispatcher || !this.#status.isWatched) return;
+    this.#hasToldNoDispatcher = true;
+    this.#status.tell({ type: "no_dispatcher", peer, connection });
+  }
+
+  /** Nobody wanted a message. */
+  #unhandled({ connection, type }: Message): void {
+    const own = sessionOf(connection).status;
+    if (!this.#status.isWatched && own === undefined) return;
+    const { peerAddress, state } = connection, peer = peerAddress.toString();
+    if (this.#dispatchQueue.dispatchers.length === 0) this.#tellNoDispatcher(peer, connection);
+    const status: ConnectionStatus = { type: "unhandled_message", messageType: type, connection, peer, state };
+    this.#status.tell(status);
+    own?.tell(status);
   }
 
   #add(pipe: Pipe): void {
@@ -460,7 +520,8 @@ export class Messenger implements AsyncDisposable {
     const listener = this.#listener;
     this.#listener = undefined;
     if (listener === undefined) return;
-    this.#hasDispatcher.resolve();
+    this.#dispatcherAdded.resolve();
+    this.#dispatcherAdded = Promise.withResolvers();
     await listener.close();
     await this.#accepting;
   }
@@ -481,6 +542,7 @@ export class Messenger implements AsyncDisposable {
       dispatchQueue: this.#dispatchQueue,
       dispatchThrottle: this.#dispatchThrottle,
       counters: this.#counters,
+      status: this.#status,
       network: async () => this.#network ??= await defaultNetwork(),
       defer: (flush) => this.#flushQueue.add(flush),
       nextGlobalSeq: (above = 0) => this.#globalSeq = Math.max(this.#globalSeq, above) + 1,
@@ -527,4 +589,4 @@ const PROTOCOLS = new Map<number, number>([
   [EntityType.MDS, Protocol.MDS],
 ]);
 
-export type { LogEvent, MessengerOptions };
+export type { MessengerOptions };

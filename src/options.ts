@@ -9,7 +9,7 @@ import { MessengerError } from "./errors.ts";
 import type { Message } from "./message.ts";
 import type { Connection } from "./connection.ts";
 import type { Network, TlsOptions } from "./net/network.ts";
-import type { PipeState } from "./session.ts";
+import type { MessengerStatus } from "./status.ts";
 import { Priority } from "./wire/constants.ts";
 import type { SegmentLimits } from "./wire/frame.ts";
 
@@ -50,31 +50,6 @@ export function exponentialBackoff(options: { initial?: number; max?: number; ji
     const wait = attempt === 0 ? 0 : Math.min(max, initial * 2 ** Math.min(attempt - 1, 52));
     return wait * (1 - jitter * random);
   };
-}
-
-/** Something that happened, for a log. */
-export interface LogEvent {
-  /** What happened. */
-  readonly event:
-    | "listening"
-    | "connecting"
-    | "connected"
-    | "accepted"
-    | "replaced"
-    | "refused"
-    | "fault"
-    | "session_reset"
-    | "closed"
-    | "unhandled_message"
-    | "listen_error";
-  /** Which peer it concerns, where it does: its address, or that of its socket while it has not said who it is. */
-  readonly peer?: string | undefined;
-  /** What the Pipe is doing now. */
-  readonly state?: PipeState | undefined;
-  /** What broke. */
-  readonly error?: MessengerError | undefined;
-  /** More, in words. */
-  readonly detail?: string | undefined;
 }
 
 /** Options of a Messenger. All may be left out. */
@@ -178,8 +153,8 @@ export interface MessengerOptions {
    * @default {0}
    */
   readonly clusterProtocol?: number;
-  /** Told of everything that happens to connections. Silent by default. */
-  readonly log?: (event: LogEvent) => void;
+  /** Told of everything that happens to connections, as it happens: the events that `status()` gives. Silent by default. */
+  readonly log?: (status: MessengerStatus) => void;
   /**
    * Told when a dispatcher throws or rejects, with the message or connection that it was about.
    *
@@ -200,7 +175,7 @@ export interface ResolvedOptions extends SegmentLimits {
   readonly backoff: Backoff;
   readonly defaultSendPriority: number;
   readonly clusterProtocol: number;
-  readonly log: (event: LogEvent) => void;
+  readonly log: (status: MessengerStatus) => void;
   readonly onDispatchError: (error: unknown, subject: Message | Connection) => void;
 }
 
@@ -274,9 +249,9 @@ function complain(what: string, error: unknown): void {
 /** The program's functions, so wrapped that nothing they do wrong can stop a connection half-way. */
 function guarded({ log, onDispatchError, backoff }: ResolvedOptions): Partial<ResolvedOptions> {
   return {
-    log: (event) => {
+    log: (status) => {
       try {
-        log(event);
+        log(status);
       } catch (error) {
         complain("The option log failed:", error);
       }

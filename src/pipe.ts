@@ -19,14 +19,15 @@
 import { assert } from "./assert.ts";
 import type { SessionSecurity } from "./auth.ts";
 import { MessengerError, NetworkError, ProtocolError } from "./errors.ts";
+import { endpointOf } from "./handshake.ts";
 import { Link } from "./link.ts";
 import type { Lease, Message } from "./message.ts";
 import type { Socket } from "./net/network.ts";
-import type { LogEvent } from "./options.ts";
 import type { PipeHost } from "./pipe_host.ts";
 import type { Policy } from "./policy.ts";
 import { Reader } from "./reader.ts";
 import type { PipeState, Session, SessionCarrier } from "./session.ts";
+import type { ConnectionStatus } from "./status.ts";
 import { Feature } from "./wire/constants.ts";
 import { Writer } from "./writer.ts";
 
@@ -39,6 +40,11 @@ const ACK_DELAY = 1;
 const RIDING_ACK_DELAY = 20, RIDING_FROM = 16;
 /** For how many messages, or bytes of them, an ack may wait. */
 const ACK_MESSAGES = 1024, ACK_BYTES = 1024 * 1024;
+
+/** What only the place knows where it happens; the rest is the same for all events of a connection. */
+type ConnectionNews = ConnectionStatus extends infer Status
+  ? Status extends ConnectionStatus ? Omit<Status, "connection" | "peer" | "state"> : never
+  : never;
 
 /**
  * A Pipe. It is created by its Messenger, and creates the Reader and the Writer that live inside it. Ceph's `Pipe`.
@@ -121,8 +127,7 @@ export class Pipe implements SessionCarrier {
   /** Who is at the other end: its address, or that of its socket while it has not said who it is. */
   get peer(): string {
     if (this.session.peerAddress.host !== "") return this.session.peerAddress.toString();
-    const remote = this.link?.socket.remoteAddress;
-    return remote === undefined ? "?" : remote.transport === "unix" ? "unix:" : `${remote.hostname}:${remote.port}`;
+    return this.link === undefined ? "?" : endpointOf(this.link.socket);
   }
 
   /** Whether something wants to be sent that would justify a connection. Ceph's `is_queued`. */
@@ -270,16 +275,24 @@ export class Pipe implements SessionCarrier {
     this.policy = { ...this.policy, lossy: true };
   }
 
-  /** Opens the session, once the handshake has agreed on everything. */
-  opened(features: bigint, security: SessionSecurity | undefined): void {
+  /**
+   * Opens the session, once the handshake has agreed on everything.
+   *
+   * @param features Those in common with the peer.
+   * @param security What signs messages, where something does.
+   * @param dialled Whether this side did.
+   */
+  opened(features: bigint, security: SessionSecurity | undefined, dialled: boolean): void {
+    const again = this.connectSeq > 1;
     this.state = "open";
-    if (this.connectSeq > 1) this.host.counters.reconnects++;
+    if (again) this.host.counters.reconnects++;
     this.attempts = 0;
     this.session.features = features;
     this.session.written = this.session.out.outSeq;
     this.oldFooter = (features & Feature.MSG_AUTH) === 0n;
     this.security = security;
     this.#watchIdle();
+    this.tell({ type: "open", dialled, again });
   }
 
   /**
@@ -293,7 +306,7 @@ export class Pipe implements SessionCarrier {
     this.writer.wake(true);
     if (onRead && this.state === "connecting") return;
     if (cause instanceof ProtocolError) this.host.counters.protocolErrors++;
-    this.log("fault", { error: cause });
+    this.tell({ type: "fault", error: cause });
     if (this.state === "closed" || this.state === "closing") {
       this.stop(cause);
       this.#dropSession(this.closeRequested ? undefined : cause);
@@ -319,7 +332,9 @@ export class Pipe implements SessionCarrier {
       }
       this.attempts = 0;
     }
-    if (this.state === "standby" && !this.canDial) this.#watchAbsence();
+    if (this.state !== "standby") return;
+    if (!this.canDial) this.#watchAbsence();
+    this.tell({ type: "standby", canDial: this.canDial });
   }
 
   /** Ends the Pipe: its Reader and Writer find out by themselves. Ceph's `stop`. */
@@ -354,7 +369,7 @@ export class Pipe implements SessionCarrier {
     host.counters.dropped += dropped;
     session.reset();
     host.dispatchQueue.event("handleRemoteReset", session.connection, { dropped });
-    this.log("session_reset", { detail: `${dropped} messages dropped` });
+    this.tell({ type: "session_reset", dropped });
     session.out.outSeq = (session.features & Feature.MSG_AUTH) === 0n
       ? 0
       : Math.floor(host.options.environment.random() * 0x80000000);
@@ -382,9 +397,18 @@ export class Pipe implements SessionCarrier {
     if (this.state === "closed" && !this.reader.isRunning && !this.writer.isRunning) this.host.reap(this);
   }
 
-  /** Tells the log. */
-  log(event: LogEvent["event"], more: Pick<LogEvent, "error" | "detail"> = {}): void {
-    this.host.options.log({ event, peer: this.peer, state: this.state, ...more });
+  /** Whether somebody wants to know what happens. */
+  get isWatched(): boolean {
+    return this.host.status.isWatched || (this.session.status?.isWatched ?? false);
+  }
+
+  /** Tells whoever wants to know. */
+  tell(news: ConnectionNews): void {
+    if (!this.isWatched) return;
+    const { session, host, peer, state } = this;
+    const status = { ...news, connection: session.connection, peer, state };
+    host.status.tell(status);
+    session.status?.tell(status);
   }
 
   /** Lets go of the session for good, if it is still this Pipe's; with an error, the dispatchers are told. */
@@ -393,9 +417,9 @@ export class Pipe implements SessionCarrier {
     if (session.carrier !== this) return;
     const dropped = session.out.clear();
     host.counters.dropped += dropped;
+    this.tell({ type: "closed", dropped, error });
     session.release(this, error);
     host.dispatchQueue.forget(session.id);
-    this.log("closed", { error });
     // Nobody has to be told of the end of a connection that nobody has seen.
     if (error !== undefined && session.isAnnounced) {
       host.dispatchQueue.event("handleReset", session.connection, { dropped, error });

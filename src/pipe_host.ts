@@ -11,6 +11,8 @@ import type { Pipe } from "./pipe.ts";
 import type { PolicySet } from "./policy.ts";
 import type { Session } from "./session.ts";
 import type { Counters } from "./stats.ts";
+import type { MessengerStatus } from "./status.ts";
+import type { StatusSource } from "./status_events.ts";
 import type { Throttle } from "./throttle.ts";
 import type { EntityAddress } from "./wire/address.ts";
 import type { EntityName } from "./wire/entity.ts";
@@ -26,6 +28,8 @@ export interface PipeHost {
   readonly dispatchQueue: DispatchQueue;
   readonly dispatchThrottle: Throttle;
   readonly counters: Counters;
+  /** Who is told of what happens. */
+  readonly status: StatusSource<MessengerStatus>;
   /** How sockets are opened. */
   network(): Promise<Network>;
   /** How a Writer puts its flush off; known once the network is. */

@@ -7,6 +7,7 @@
 import type { ByteSource } from "./byte_source.ts";
 import { ProtocolError } from "./errors.ts";
 import { accept } from "./accept.ts";
+import { Hold } from "./hold.ts";
 import type { Link } from "./link.ts";
 import { holdThrottles, receivedMessage } from "./message.ts";
 import type { Pipe } from "./pipe.ts";
@@ -277,6 +278,7 @@ export class Reader {
     const { throttlerMessages, throttlerBytes } = this.#pipe.policy;
     const size = this.#segments;
     const { session } = this.#pipe;
+    const hold = new Hold(this.#pipe);
     this.heldUntil = Infinity;
     session.isHeld = true;
     try {
@@ -284,10 +286,13 @@ export class Reader {
         signal.throwIfAborted();
         await session.handled(signal);
       }
+      hold.by = "throttlerMessages";
       await throttlerMessages?.get(1, signal);
       try {
+        hold.by = "throttlerBytes";
         await throttlerBytes?.get(size, signal);
         try {
+          hold.by = "dispatchThrottleBytes";
           await this.#pipe.host.dispatchThrottle.get(size, signal);
         } catch (error) {
           throttlerBytes?.put(size);
@@ -299,6 +304,7 @@ export class Reader {
       }
     } finally {
       session.isHeld = false;
+      hold.end();
       this.heldUntil = this.#pipe.host.options.environment.now();
     }
     this.#hold();

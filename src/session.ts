@@ -12,6 +12,8 @@ import type { IncomingMessages, OutgoingMessages } from "./message_streams.ts";
 import { OutQueue } from "./out_queue.ts";
 import type { PipeHost } from "./pipe_host.ts";
 import type { Requests } from "./requests.ts";
+import type { ConnectionStatus } from "./status.ts";
+import type { StatusSource } from "./status_events.ts";
 import { EntityAddress } from "./wire/address.ts";
 
 /**
@@ -98,6 +100,8 @@ export class Session {
   /** A stream whose messages are sent. */
   outgoing: OutgoingMessages | undefined;
   #flushes: Flushes | undefined;
+  /** Who is told of what happens to it, besides those who are told of everything; nobody yet if there is none. */
+  status: StatusSource<ConnectionStatus> | undefined;
 
   /** Above this many queued bytes the session is not ready for more. */
   readonly highWaterMark: number;
@@ -229,6 +233,7 @@ export class Session {
     this.carrier = undefined;
     this.drained();
     this.#ended?.resolve();
+    this.status?.end();
     this.#giveUp(this.#endError(error), this.peerClosed || error === undefined || error.code === "closed");
     return true;
   }

@@ -33,6 +33,8 @@ export interface ConnectionStats {
   readonly type: string;
   /** What the connection is doing. */
   readonly state: PipeState;
+  /** Whether a throttle keeps it from being read: what has come is handled too slowly. */
+  readonly isHeld: boolean;
   /** Messages that wait to be sent, or to be acknowledged. */
   readonly queued: number;
   /** Messages that have come. */
@@ -132,6 +134,7 @@ class StatsService implements Dispatcher {
           peer: connection.peerAddress.toString(),
           type: connection.peerType === 0 ? "?" : entityTypeLabel(connection.peerType),
           state: connection.state,
+          isHeld: connection.describe().isHeld,
           queued: connection.queued,
           received,
           receivedBytes,
@@ -150,13 +153,13 @@ function checkSnapshot(value: unknown): StatsSnapshot {
   hold({ time, since, ...fields(stats, "stats") }, "number");
   if (!Array.isArray(connections)) throw new TypeError("connections is no list");
   for (const connection of connections) {
-    const { peer, type, state, queued, received, receivedBytes, reconnects, isAsking } = fields(
+    const { peer, type, state, isHeld, queued, received, receivedBytes, reconnects, isAsking } = fields(
       connection,
       "connection",
     );
     hold({ peer, type, state }, "string");
     hold({ queued, received, receivedBytes, reconnects }, "number");
-    hold({ isAsking }, "boolean");
+    hold({ isHeld, isAsking }, "boolean");
   }
   return value as StatsSnapshot;
 }

@@ -126,14 +126,16 @@ export class Writer {
   async #connect(): Promise<void> {
     const pipe = this.#pipe, { environment, backoff } = pipe.host.options;
     const pause = backoff(pipe.attempts++, environment.random());
-    if (pause > 0) await this.#pause(pause);
+    if (pause > 0) {
+      pipe.tell({ type: "backoff", attempt: pipe.attempts, pause });
+      await this.#pause(pause);
+    }
     if (pipe.state !== "connecting") return;
     try {
       await connect(pipe);
     } catch (error) {
       if (pipe.state !== "connecting") return;
       if (error instanceof NetworkError && error.code === "refused") {
-        pipe.log("refused", { error });
         pipe.host.dispatchQueue.event("handleRefused", pipe.session.connection);
       }
       pipe.fault(error);

@@ -106,7 +106,7 @@ for (const { name, open } of networks) {
         maxFrontBytes: 1024,
         maxMiddleBytes: 2048,
         maxDataBytes: 4096,
-        log: ({ event, error }) => void (event === "fault" && faults.push(error!)),
+        log: ({ type, error }) => void (type === "fault" && faults.push(error!)),
       });
       const recorder = new Recorder();
       server.addDispatcherTail(recorder);
@@ -145,7 +145,7 @@ for (const { name, open } of networks) {
     await using server = new Messenger({
       network,
       handshakeTimeout: 50,
-      log: ({ event, error }) => event === "fault" && fault.resolve(error!.message),
+      log: ({ type, error }) => type === "fault" && fault.resolve(error!.message),
     });
     server.addDispatcherTail(new Recorder());
     const { port } = await server.bind("127.0.0.1:0");

@@ -35,7 +35,7 @@ test("a stream that ends is a fault, once: reading on would turn round and round
   const network = new MemoryNetwork(), faults: string[] = [];
   await using server = new Messenger({
     network,
-    log: ({ event, error }) => event === "fault" && faults.push(error!.code),
+    log: ({ type, error }) => type === "fault" && faults.push(error!.code),
   });
   const recorder = new Recorder();
   server.addDispatcherTail(recorder);
@@ -177,7 +177,7 @@ test("a listener that fails is told of, and listened to again after a pause", as
   };
   await using server = new Messenger({
     network,
-    log: ({ event, error }) => event === "listen_error" && log.push(error?.message),
+    log: ({ type, error }) => type === "listen_error" && log.push(error?.message),
   });
   const recorder = new Recorder();
   server.addDispatcherTail(recorder);

@@ -435,7 +435,7 @@ test("attempts are made at once, and then after 0.2 s, 0.4 s and so on up to 15 
   const client = new Messenger({
     network,
     environment: clock,
-    log: ({ event }) => event === "connecting" && attempts.push(clock.now()),
+    log: ({ type }) => type === "connecting" && attempts.push(clock.now()),
   });
   client.setPolicy(losslessClient());
   const recorder = new Recorder();

@@ -15,6 +15,7 @@ test("Connection.describe() tells what waits, what went out and what came, befor
     type: "client",
     state: "standby",
     isLossy: false,
+    isHeld: false,
     unsent: 1,
     unacknowledged: 0,
     queuedBytes: 356,

@@ -9,7 +9,7 @@ const read = (path: string): string => readFileSync(new URL(`../${path}`, import
 const listed = (text: string, pattern: RegExp): string[] => [...text.matchAll(pattern)].map(([, name]) => name!).sort();
 /** What the tables of a page are about, without the heads, which name the column. */
 const entries = (page: string): string[] =>
-  listed(page, /^\| `(\w+)` /gm).filter((name) => name !== "code" && name !== "event");
+  listed(page, /^\| `(\w+)` /gm).filter((name) => name !== "code" && name !== "type");
 
 test("docs/errors.md says what to do for every code", () => {
   const codes = listed(read("src/errors.ts"), /^ {2}\| "(\w+)"/gm);
@@ -17,9 +17,10 @@ test("docs/errors.md says what to do for every code", () => {
 });
 
 test("docs/operating.md has every counter and every event", () => {
-  const page = read("docs/operating.md"), [numbers, log] = [page.indexOf("## Numbers"), page.indexOf("## Log")];
+  const page = read("docs/operating.md"),
+    [numbers, happens] = [page.indexOf("## Numbers"), page.indexOf("## What happens")];
   const counters = Object.keys(new Messenger().stats()).sort();
-  assertEquals(entries(page.slice(numbers, log)), counters);
-  const events = listed(read("src/options.ts"), /^ {4}\| "(\w+)"/gm);
-  assertEquals(entries(page.slice(log, page.indexOf("## Times"))), events);
+  assertEquals(entries(page.slice(numbers, happens)), counters);
+  const events = listed(read("src/status.ts"), /StatusBase<"(\w+)">/g);
+  assertEquals(entries(page.slice(happens, page.indexOf("## Times"))), events);
 });

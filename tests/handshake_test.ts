@@ -194,7 +194,7 @@ for (
     const client = new Messenger({
       network,
       backoff: () => 0,
-      log: ({ event, error }) => event === "fault" && errors.push(error?.code),
+      log: ({ type, error }) => type === "fault" && errors.push(error?.code),
     });
     const connection = client.connectTo("127.0.0.1:7001/0");
     connection.send(new Message(PING));
@@ -254,7 +254,7 @@ for (
     const client = new Messenger({
       network,
       backoff: () => 0,
-      log: ({ event, error }) => event === "fault" && fault.resolve(error!.message),
+      log: ({ type, error }) => type === "fault" && fault.resolve(error!.message),
     });
     const connection = client.connectTo(dialled);
     connection.send(new Message(PING));
@@ -278,7 +278,7 @@ test("a request with an authorizer that is too long, or of no kind of entity, en
   const errors: string[] = [];
   const server = new Messenger({
     network,
-    log: ({ event, error }) => event === "fault" && errors.push(error!.message),
+    log: ({ type, error }) => type === "fault" && errors.push(error!.message),
   });
   const recorder = new Recorder();
   server.addDispatcherTail(recorder);

@@ -2,7 +2,8 @@ import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { test } from "node:test";
 import { systemEnvironment } from "../src/environment.ts";
 import { MessengerError } from "../src/errors.ts";
-import { exponentialBackoff, type LogEvent, type MessengerOptions, resolveOptions } from "../src/options.ts";
+import { exponentialBackoff, type MessengerOptions, resolveOptions } from "../src/options.ts";
+import type { MessengerStatus } from "../src/status.ts";
 
 function refused(make: () => unknown): string {
   const error = assertThrows(make, MessengerError);
@@ -31,12 +32,12 @@ test("resolveOptions() fills in the documented defaults", () => {
 
 test("resolveOptions() takes what is given, and the default where undefined is given", () => {
   const events: string[] = [];
-  const log = ({ event }: LogEvent) => void events.push(event);
+  const log = ({ type }: MessengerStatus) => void events.push(type);
   const options = { readTimeout: 0, maxDataBytes: 1, log, handshakeTimeout: undefined } as unknown as MessengerOptions;
   const resolved = resolveOptions(options);
   assertEquals([resolved.readTimeout, resolved.maxDataBytes, resolved.handshakeTimeout], [0, 1, 10000]);
-  resolved.log({ event: "closed" });
-  assertEquals(events, ["closed"]);
+  resolved.log({ type: "listening", address: "" });
+  assertEquals(events, ["listening"]);
 });
 
 const ranges: Record<string, [number, number]> = {

@@ -15,7 +15,7 @@ test("a keepalive finds out that the peer's host is gone, and its session comes 
     await pair.pass(60_000);
     assert(connection.isConnected, "nobody has noticed yet");
     connection.sendKeepalive();
-    await pair.until(() => a.log.some(({ event }) => event === "fault"));
+    await pair.until(() => a.log.some(({ type }) => type === "fault"));
     await pair.pass(1000);
     connection.send(numbered(2));
     await pair.until(() => connection.queued === 0);

@@ -138,7 +138,7 @@ test("a client that demands a feature takes no server without it, says so, and t
     const { a, b } = pair, connection = pair.dial();
     connection.send(numbered(1));
     await pair.pass(1000);
-    const faults = a.log.filter(({ event }) => event === "fault");
+    const faults = a.log.filter(({ type }) => type === "fault");
     assert(faults.length > 1 && faults.every(({ error }) => error?.code === "incompatible"));
     assert(faults[0]!.error!.message.endsWith("we require features 0x4000000000000"), faults[0]!.error!.message);
     assertEquals(b.tids, []);

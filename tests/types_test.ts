@@ -5,12 +5,15 @@ import { test } from "node:test";
 import {
   bytesCodec,
   type Connection,
+  type ConnectionStatus,
   jsonCodec,
   type Message,
   MessageType,
   type Messenger,
+  type MessengerStatus,
   RequestMessage,
   RequestType,
+  type StatusEvents,
   textCodec,
 } from "../mod.ts";
 
@@ -32,6 +35,27 @@ const Measure = new RequestType(
   new MessageType(0x8004, jsonCodec<Move>()),
   new MessageType(0x8005, jsonCodec<{ length: number }>()),
 );
+
+/** Is never called: a status event has what its type says. */
+function statuses(status: MessengerStatus, events: StatusEvents<ConnectionStatus>): void {
+  switch (status.type) {
+    case "backoff":
+      return void (status.pause + status.attempt + status.connection.queued);
+    case "closed":
+      // @ts-expect-error Something broke it, or nothing did.
+      status.error.code;
+      return void (status.dropped + status.peer.length);
+    case "fault":
+      // @ts-expect-error What only other events have.
+      void status.dropped;
+      return void status.error.code;
+    case "listening":
+      // @ts-expect-error It concerns no connection.
+      status.connection.queued;
+  }
+  // @ts-expect-error A connection tells nothing of its messenger.
+  void events.next().then(({ value }) => value?.type === "listening");
+}
 
 /** Is never called: what is in it has to compile, or not, as it says. */
 function handlers(messenger: Messenger): void {
@@ -104,5 +128,5 @@ test("a request's message is a message: what takes the one takes the other", () 
   const message: Message = Measure.message({ kind: "move", x: 3, y: 4 });
   assertEquals([message instanceof RequestMessage, message.type, message.tid], [true, 0x8004, 0]);
   assertEquals(Measure.request.read(message), { kind: "move", x: 3, y: 4 });
-  assertEquals([handlers.length, senders.length], [1, 1]);
+  assertEquals([handlers.length, senders.length, statuses.length], [1, 1, 2]);
 });

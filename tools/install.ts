@@ -13,7 +13,7 @@ import { root } from "./runtimes.ts";
 export async function install(): Promise<void> {
   // npm writes the first of these at the end of every installation.
   if (changedAt("node_modules/.package-lock.json") >= changedAt("package-lock.json")) return;
-  console.log("Installing the runtimes and fast-check from npm …");
+  console.log("Installing the runtimes and what tests and examples use from npm …");
   const { code } = await run("npm", ["ci", "--no-audit", "--no-fund"]);
   if (code === 0) return;
   console.error("npm ci failed, and nothing can be tested without what it installs");

@@ -46,10 +46,10 @@ async function dial(): Promise<Duplex> {
 
 const messenger = new Messenger({
   network: duplexNetwork({ dial }),
-  log: ({ event, error }) => {
-    if (event === "connected") state.textContent = "connected";
-    if (event === "fault") state.textContent = "reconnecting";
-    say(error === undefined ? event : `${event}: ${error.message}`);
+  log: ({ type, error }) => {
+    if (type === "open") state.textContent = "connected";
+    if (type === "fault") state.textContent = "reconnecting";
+    say(error === undefined ? type : `${type}: ${error.message}`);
   },
 });
 

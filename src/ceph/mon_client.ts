@@ -10,7 +10,8 @@ import { MessengerError, NetworkError } from "../errors.ts";
 import type { Message } from "../message.ts";
 import { Messenger } from "../messenger.ts";
 import type { Network } from "../net/network.ts";
-import { exponentialBackoff, type LogEvent } from "../options.ts";
+import { exponentialBackoff } from "../options.ts";
+import type { MessengerStatus } from "../status.ts";
 import { lossyClient } from "../policy.ts";
 import type { EntityAddress } from "../wire/address.ts";
 import { EntityType } from "../wire/constants.ts";
@@ -91,7 +92,7 @@ export interface MonClientOptions {
    */
   readonly environment?: Environment;
   /** Told of everything that happens to connections. */
-  readonly log?: (event: LogEvent) => void;
+  readonly log?: (status: MessengerStatus) => void;
 }
 
 /** Options of one request. */
@@ -380,9 +381,9 @@ export class MonClient implements AsyncDisposable {
   }
 
   /** Ends a session whose connection fails while it is not open yet: the messenger would dial for ever. */
-  #watch({ event, peer, error }: LogEvent): void {
+  #watch({ type, peer, error }: MessengerStatus): void {
     const session = this.#session;
-    if (event !== "fault" || error === undefined || session === undefined || session.isOpen) return;
+    if (type !== "fault" || error === undefined || session === undefined || session.isOpen) return;
     if (session.address.toString() === peer) session.end(error);
   }
 

@@ -5,7 +5,7 @@
  */
 
 import type { MessengerError } from "../errors.ts";
-import type { LogEvent } from "../options.ts";
+import type { MessengerStatus } from "../status.ts";
 import type { EntityAddress } from "../wire/address.ts";
 
 /** Remembers what breaks, to say why a request took too long. */
@@ -14,10 +14,10 @@ export class OsdFaults {
   readonly #byEndpoint = new Map<string, MessengerError>();
 
   /** Takes note of what happens to connections. */
-  watch({ event, peer = "", error }: LogEvent): void {
+  watch({ type, peer = "", error }: MessengerStatus): void {
     const [endpoint] = peer.split("/") as [string];
-    if (event === "fault" && error !== undefined) this.#byEndpoint.set(endpoint, error);
-    else if (event === "connected") this.#byEndpoint.delete(endpoint);
+    if (type === "fault" && error !== undefined) this.#byEndpoint.set(endpoint, error);
+    else if (type === "open") this.#byEndpoint.delete(endpoint);
   }
 
   /** What broke last on the way to an address, if nothing went well since. */

@@ -134,9 +134,9 @@ function makeMessenger(name: string | undefined, report: Report): Messenger {
   try {
     return new Messenger({
       ...(name === undefined ? {} : { name }),
-      log: ({ event, error, peer }) => {
-        if (event === "fault" && error !== undefined && error.code !== "connection_lost") {
-          report.trouble(error, peer ?? "?");
+      log: (status) => {
+        if (status.type === "fault" && status.error.code !== "connection_lost") {
+          report.trouble(status.error, status.peer);
         }
       },
     });

@@ -53,7 +53,7 @@ export function topFrame(now: StatsSnapshot, before: StatsSnapshot | undefined):
       ...rows.map(({ connection, rate, bytesRate }) => [
         `${plain(connection.peer)}${connection.isAsking ? " (you)" : ""}`,
         plain(connection.type),
-        plain(connection.state),
+        connection.isHeld ? `${plain(connection.state)}, held` : plain(connection.state),
         ...numbers(connection, rate, bytesRate),
       ]),
     ]),

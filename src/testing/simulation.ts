@@ -9,7 +9,8 @@ import type { Dispatcher } from "../dispatcher.ts";
 import { MessengerError } from "../errors.ts";
 import { Message } from "../message.ts";
 import { Messenger } from "../messenger.ts";
-import { exponentialBackoff, type LogEvent } from "../options.ts";
+import { exponentialBackoff } from "../options.ts";
+import type { MessengerStatus } from "../status.ts";
 import type { Pipe } from "../pipe.ts";
 import {
   losslessClient,
@@ -266,7 +267,7 @@ class Simulation {
       absenceTimeout: ABSENCE_TIMEOUT,
       backoff: exponentialBackoff({ initial: 5, max: 100, jitter: 0.5 }),
       clusterProtocol: plan.clusterProtocol,
-      log: (event) => this.#sawLog(place, event),
+      log: (event) => this.#sawStatus(place, event),
       onDispatchError: (error) => this.#checker.violate(`A dispatcher of ${plan.name} failed: ${error}`),
     });
     for (const edge of place.edges) {
@@ -687,16 +688,19 @@ class Simulation {
     if (tag === Tag.READY || tag === Tag.SEQ) this.#agreed.add(connection);
   }
 
-  #sawLog(place: Place, { event, peer, state, error, detail }: LogEvent): void {
-    this.#wasClosing = event === "fault" && state === "closing";
+  #sawStatus(place: Place, status: MessengerStatus): void {
+    const { type, peer, state, error } = status;
+    this.#wasClosing = type === "fault" && state === "closing";
     // Every error of this network has a better code: this one is a bug that passed for a fault.
     if (error?.code === "network") {
       const cause = error.cause instanceof Error ? error.cause.stack : error.message;
       this.#checker.violate(`${place.plan.name} failed: ${cause}`);
     }
-    if (detail?.startsWith("row ")) this.#coverage?.count("race", detail.slice(4));
+    if (type === "race") this.#coverage?.count("race", status.row);
     if (this.#trace === undefined) return;
-    const more = [state, detail, error?.message].filter((part) => part !== undefined).join(", ");
-    this.#trace.add(`${place.plan.name} and ${peer ?? "-"}: ${event} (${more})`);
+    const more = [state, type === "race" ? `row ${status.row}` : undefined, error?.message].filter((part) =>
+      part !== undefined
+    ).join(", ");
+    this.#trace.add(`${place.plan.name} and ${peer ?? "-"}: ${type} (${more})`);
   }
 }

@@ -7,10 +7,10 @@ import { test } from "node:test";
 import {
   type Authorizer,
   type Connection,
-  type LogEvent,
   losslessClient,
   Message,
   Messenger,
+  type MessengerStatus,
   statefulServer,
   statelessServer,
 } from "../../mod.ts";
@@ -39,7 +39,7 @@ class Pair implements AsyncDisposable {
   readonly server: Messenger;
   readonly client: Messenger;
   readonly received: Message[] = [];
-  readonly log: LogEvent[] = [];
+  readonly log: MessengerStatus[] = [];
 
   constructor(network: Network, present: () => Authorizer | undefined, service: Partial<CephxServiceOptions> = {}) {
     this.server = new Messenger({ name: "osd.0", network });
@@ -52,8 +52,8 @@ class Pair implements AsyncDisposable {
   }
 
   /** How often something has happened to the client's connection. */
-  count(event: LogEvent["event"]): number {
-    return this.log.filter((entry) => entry.event === event).length;
+  count(type: MessengerStatus["type"]): number {
+    return this.log.filter((entry) => entry.type === type).length;
   }
 
   async connect(): Promise<Connection> {
@@ -85,9 +85,9 @@ for (const { name: kind, open } of networks) {
     for (let i = 0; i < 3; i++) {
       connection.send(new Message(PING, { tid: i }));
       await eventually(() => pair.received.length === i + 1);
-      const connected = pair.count("connected");
+      const connected = pair.count("open");
       pair.server.markDownAll();
-      await eventually(() => pair.count("connected") > connected);
+      await eventually(() => pair.count("open") > connected);
     }
     assertEquals([pair.received.map(({ tid }) => tid), pair.count("session_reset")], [[0, 1, 2], 3]);
   });
@@ -123,8 +123,8 @@ for (const [what, [present, service]] of Object.entries(refused)) {
     await using pair = new Pair(await networks[0]!.open(), present, service);
     const connection = await pair.connect();
     connection.send(new Message(PING));
-    await eventually(() => pair.log.some(({ event }) => event === "fault"));
-    assertEquals(pair.log.find(({ event }) => event === "fault")!.error?.code, "auth");
+    await eventually(() => pair.log.some(({ type }) => type === "fault"));
+    assertEquals(pair.log.find(({ type }) => type === "fault")!.error?.code, "auth");
     assertEquals(pair.received, []);
   });
 }
@@ -136,8 +136,8 @@ test("a client lets no server in that cannot read its ticket", async () => {
   pair.server.addDispatcherHead({ verifyAuthorizer: () => ({ valid: true }) });
   const connection = await pair.connect();
   connection.send(new Message(PING));
-  await eventually(() => pair.log.some(({ event }) => event === "fault"));
-  assertEquals(pair.log.find(({ event }) => event === "fault")!.error?.code, "auth");
+  await eventually(() => pair.log.some(({ type }) => type === "fault"));
+  assertEquals(pair.log.find(({ type }) => type === "fault")!.error?.code, "auth");
   assertEquals(connection.isConnected, false);
 });
 

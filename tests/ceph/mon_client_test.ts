@@ -4,7 +4,7 @@
 
 import { assert, assertEquals, assertGreater, assertLess, assertRejects, assertThrows } from "@std/assert";
 import { test } from "node:test";
-import { EntityType, type LogEvent, MessengerError, type Network } from "../../mod.ts";
+import { EntityType, MessengerError, type MessengerStatus, type Network } from "../../mod.ts";
 import { type CommandError, MAuth, MMonSubscribe, MonClient, parseMonHost } from "../../src/ceph/mod.ts";
 import { FakeCluster } from "./fake_cluster.ts";
 
@@ -152,10 +152,10 @@ test("when the only monitor is away for 20 s, a command waits, and is answered w
 
 test("an idle session stays up, with a keepalive every 10 s", async () => {
   await using cluster = new FakeCluster();
-  const monitor = await cluster.start(), log: LogEvent[] = [];
+  const monitor = await cluster.start(), log: MessengerStatus[] = [];
   await using client = await cluster.connect({ log: (event) => log.push(event) });
   await cluster.environment.run({ ms: 600_000 });
-  assertEquals(log.map(({ event }) => event), ["connecting", "connected"]);
+  assertEquals(log.map(({ type }) => type), ["connecting", "open"]);
   assertGreater(monitor.connections[0]!.lastKeepalive, cluster.environment.now() - 10_001);
   assertEquals(String(client.monitor), "10.0.0.1:6789/0");
 });

@@ -84,13 +84,17 @@ test("a picture has the rates since the last one, and none where the process was
   }
 });
 
+test("a picture says which connections a throttle holds", () => {
+  assertEquals(rows(topFrame(snapshot({ isHeld: true }), undefined))[1]?.slice(1, 5), ["client", "open,", "held", "3"]);
+});
+
 test("a picture gives no orders to the terminal", () => {
   const lines = topFrame({ ...snapshot(), name: "\x1b[2J\nosd.1" }, undefined);
   assertEquals(lines[0]?.startsWith("?[2J?osd.1 at "), true);
 });
 
-function snapshot({ time = 1_000, received = 100 } = {}): StatsSnapshot {
-  const connection = { peer: "127.0.0.1:0/1", type: "client", state: "open", queued: 3, received } as const;
+function snapshot({ time = 1_000, received = 100, isHeld = false } = {}): StatsSnapshot {
+  const connection = { peer: "127.0.0.1:0/1", type: "client", state: "open", isHeld, queued: 3, received } as const;
   return {
     ...{ name: "osd.1", address: `${ADDRESS}/1`, time, since: 0 },
     stats: { ...new Messenger().stats(), msgr_recv_messages: received, msgr_recv_bytes: 200 * received },

@@ -178,8 +178,8 @@ leakTest("a handshake that runs out of time", async () => {
   const client = new Messenger({
     handshakeTimeout: 20,
     backoff: (attempt) => attempt === 0 ? 0 : 60_000,
-    log: ({ event }) => {
-      if (event === "fault") fault.resolve();
+    log: ({ type }) => {
+      if (type === "fault") fault.resolve();
     },
   });
   const connection = client.connectTo(addressOf(listener));
@@ -305,8 +305,8 @@ leakTest("peers that break the protocol, or off", async () => {
   const faults: string[] = [];
   let told = Promise.withResolvers<void>();
   const server = await newServer({
-    log: ({ event, error }) => {
-      if (event !== "fault") return;
+    log: ({ type, error }) => {
+      if (type !== "fault") return;
       faults.push(error!.code);
       told.resolve();
     },

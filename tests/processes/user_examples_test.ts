@@ -87,7 +87,8 @@ for (const runtime of runtimes) {
     await using script = start(runtime, line!);
     const { code, output } = await script.ended;
     assertEquals(code, 0, output);
-    assertMatch(output, /^info listening .+\ndebug accepted 127\.0\.0\.1/);
+    assertMatch(output, /\[INF\] msgr·server: Listening at ["']127\.0\.0\.1:/);
+    assertMatch(output, /\[DBG\] msgr·client: ["']127\.0\.0\.1:.+ is connected\n/);
   });
 
   test(`metrics: exports the messenger's counters, on ${runtime}`, async () => {
@@ -95,8 +96,9 @@ for (const runtime of runtimes) {
     await using script = start(runtime, line!);
     const { code, output } = await script.ended;
     assertEquals(code, 0, output);
-    assertMatch(output, /^msgr_recv_messages 3 1\n/m);
-    assertMatch(output, /^msgr_recv_bytes 3000 By\n/m);
+    assertMatch(output, /^msgr_recv_messages 3 1 {"messenger":"osd\.7"}\n/m);
+    assertMatch(output, /^msgr_recv_bytes 3000 By /m);
+    assertMatch(output, /^msgr_status_events 1 1 {"type":"open"}\n/m);
   });
 }
 

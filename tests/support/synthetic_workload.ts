@@ -71,8 +71,8 @@ export class SyntheticWorkload {
         name: isServer ? `osd.${i}` : "client.?",
         nonce: 1000 + i,
         backoff: exponentialBackoff({ initial: 5, max: 50 }),
-        log: ({ event }) => {
-          if (event === "fault") workload.faults++;
+        log: ({ type }) => {
+          if (type === "fault") workload.faults++;
         },
         ...options.messenger,
       });

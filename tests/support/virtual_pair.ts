@@ -7,10 +7,10 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   type Connection,
-  type LogEvent,
   losslessPeerReuse,
   Messenger,
   type MessengerOptions,
+  type MessengerStatus,
   type Policy,
 } from "../../mod.ts";
 import { SimulatedNetwork, type SimulatedNetworkOptions, VirtualEnvironment } from "../../src/testing.ts";
@@ -39,7 +39,7 @@ export interface VirtualSide {
   readonly host: string;
   readonly messenger: Messenger;
   readonly told: Recorder;
-  readonly log: LogEvent[];
+  readonly log: MessengerStatus[];
   /** The transaction numbers of what has arrived, in order. */
   readonly tids: number[];
 }
@@ -112,7 +112,7 @@ export class VirtualPair {
   }
 
   #side(host: string, nonce: number, options: VirtualSideOptions): VirtualSide {
-    const { policy = losslessPeerReuse(), bound: _, ...rest } = options, log: LogEvent[] = [];
+    const { policy = losslessPeerReuse(), bound: _, ...rest } = options, log: MessengerStatus[] = [];
     const messenger = new Messenger({
       network: this.network.host(host),
       environment: this.environment,
