@@ -1,5 +1,5 @@
 /**
- * The page in a real browser, with servers on Deno and Bun: `deno task test:browser`, which builds the page first. With `--picture` as an
+ * The page in a real browser, with servers on Deno, Bun and Node: `deno task test:browser`, which builds the page first. With `--picture` as an
  * argument it also renews the picture in `docs/`.
  */
 
@@ -7,6 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import { existsSync, writeFileSync } from "node:fs";
 import process from "node:process";
 import { test } from "node:test";
+import { runtimes } from "../../tools/runtimes.ts";
 import { Script } from "../../tests/processes/script.ts";
 import { Chromium, findChromium, type Page } from "../../tests/support/chromium.ts";
 
@@ -37,7 +38,7 @@ test("the page was built", { skip }, () => {
   assert(existsSync(new URL("page.js", import.meta.url)), "run deno task browser:build first");
 });
 
-for (const runtime of ["deno", "bun"] as const) {
+for (const runtime of runtimes) {
   test(`a page exchanges messages with a server on ${runtime}, each once and in order, while its connections are cut`, {
     skip,
     timeout: 60_000,

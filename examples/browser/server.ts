@@ -3,6 +3,7 @@
  *
  *     deno task browser                                   (both, on Deno)
  *     bun run examples/browser/server.ts 127.0.0.1:8080   (after deno task browser:build and npm ci)
+ *     node examples/browser/server.ts 127.0.0.1:8080      (the same)
  *
  * and open http://127.0.0.1:8080/ in any number of windows.
  *
@@ -83,7 +84,7 @@ if ("Bun" in globalThis) {
     },
   });
   console.log(`The page is at http://${where.hostname}:${server.port}/`);
-} else {
+} else if ("Deno" in globalThis) {
   const onListen = ({ port }: { port: number }): void =>
     console.log(`The page is at http://${where.hostname}:${port}/`);
   Deno.serve({ ...where, onListen }, (request) => {
@@ -92,4 +93,8 @@ if ("Bun" in globalThis) {
     welcome(socket);
     return response;
   });
+} else {
+  const { serve } = await import("./node_server.ts");
+  const port = await serve(where, { page, wantsPipe, welcome });
+  console.log(`The page is at http://${where.hostname}:${port}/`);
 }
