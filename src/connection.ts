@@ -179,6 +179,7 @@ export class Connection {
    * Queues a message and returns at once; it connects if that is needed. See {@linkcode ready} for when to stop.
    *
    * @returns Whether the session took it. `false` means that the session is over: the message will not be sent.
+   * @throws {MessengerError} With code `invalid` for a message longer than the messenger's limits, or a stream of data that was sent before.
    */
   send(message: Message): boolean {
     return this.#session.carrier?.enqueue(message) ?? false;
@@ -210,6 +211,7 @@ export class Connection {
    *
    * The promise rejects with the signal's reason, and with a {@linkcode MessengerError} whose code is
    * - `session_reset`: the session was lost, by the peer or because it was lossy and broke, and some of the messages with it, perhaps;
+   * - `aborted`: a message was given up, because its stream of data failed or was not as long as it should be;
    * - `closed`: it was ended on this side.
    *
    * @param options `signal` gives up waiting; the messages are sent all the same.

@@ -48,6 +48,8 @@ export type ErrorCode =
   | "auth"
   /** A message's contents do not fit its type. */
   | "bad_message"
+  /** The sender of a message gave it up before all of its data were sent. */
+  | "aborted"
   /** The peer has lost the session, or a lossy one broke: what was under way in it may have happened or not. */
   | "session_reset"
   /** The peer's handler did not answer a request: see `reason`. */

@@ -43,6 +43,13 @@ export class Flushes {
     }
   }
 
+  /** Of what was queued only the messages up to number `seq` can arrive. */
+  rejectAbove(seq: number, reason: MessengerError): void {
+    for (const { mark, reject } of this.#waiting) {
+      if (!isReached(mark, seq)) reject(reason);
+    }
+  }
+
   /** What was queued is lost. */
   rejectAll(reason: MessengerError): void {
     for (const { reject } of this.#waiting) reject(reason);

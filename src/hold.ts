@@ -10,7 +10,7 @@ import type { HeldBy } from "./status.ts";
 /** After how many ms a hold is worth telling. */
 const LONG = 1000;
 
-/** One wait for the throttles. Where nobody wants to know, it costs no timer. */
+/** One wait for the throttles, or for the reader of a stream. Where nobody wants to know, it costs no timer. */
 export class Hold {
   /** What is waited for. */
   by: HeldBy = "share";

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { deliverLocally, type Message } from "./message.ts";
+import { type DataSource, deliverLocally, holdThrottles, type Lease, type Message } from "./message.ts";
+import { claim } from "./outgoing_data.ts";
 import type { PipeHost } from "./pipe_host.ts";
 import type { PipeState, Session, SessionCarrier } from "./session.ts";
 
@@ -44,7 +45,9 @@ export class Loopback implements SessionCarrier {
     if (this.state === "closed") return false;
     this.session.peerAddress = address;
     const priority = message.priority || options.defaultSendPriority;
-    const received = deliverLocally(message, this.session.connection, name, options.environment.now());
+    const data = message.isStreamed ? new LocalData(claim(message.dataStream)) : undefined;
+    const received = deliverLocally(message, this.session.connection, name, options.environment.now(), data);
+    if (data !== undefined) holdThrottles(received, data);
     if (!this.session.take(received)) dispatchQueue.deliver(received, this.session.id, priority);
     return true;
   }
@@ -60,4 +63,23 @@ export class Loopback implements SessionCarrier {
   close(): void {}
 
   markDisposable(): void {}
+}
+
+/** A stream that goes from the sender to the receiver as it is. */
+class LocalData implements DataSource, Lease {
+  readonly #stream: ReadableStream<Uint8Array>;
+  #isTaken = false;
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.#stream = stream;
+  }
+
+  get stream(): ReadableStream<Uint8Array> {
+    this.#isTaken = true;
+    return this.#stream;
+  }
+
+  release(): void {
+    if (!this.#isTaken) this.#stream.cancel().catch(() => {});
+  }
 }

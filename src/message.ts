@@ -19,8 +19,10 @@ export interface MessageInit {
   readonly front?: Uint8Array;
   /** The second segment: seldom used. */
   readonly middle?: Uint8Array;
-  /** The third segment: by custom bulk data. */
-  readonly data?: Uint8Array;
+  /** The third segment: by custom bulk data. A stream is read while it is sent, so that it need not fit into memory: see {@linkcode Message.dataStream}. */
+  readonly data?: Uint8Array | ReadableStream<Uint8Array>;
+  /** How many bytes `data` has, 0 to 2^32 - 1. A stream needs it; of bytes it has to be their length. */
+  readonly dataLength?: number;
   /** The application's transaction number, 0 to 2^53 - 1. */
   readonly tid?: number;
   /** 1 to 65535, by custom at most 255; a higher one overtakes. 0 takes the messenger's default, 127. */
@@ -41,7 +43,14 @@ let receive: (
   connection: Connection,
   receivedAt: number,
 ) => Message;
-let markReceived: (message: Message, connection: Connection, source: EntityName, receivedAt: number) => Message;
+let setData: (message: Message, data: DataSource) => void;
+let markReceived: (
+  message: Message,
+  connection: Connection,
+  source: EntityName,
+  receivedAt: number,
+  data?: DataSource,
+) => Message;
 let hold: (message: Message, lease: Lease) => void;
 let letGo: (message: Message) => void;
 let keep: (message: Message) => Lease | undefined;
@@ -52,11 +61,17 @@ export interface Lease {
   release(bytes: number): void;
 }
 
+/** Where the data of a message come from that are a stream. */
+export interface DataSource {
+  /** The stream: always the same. */
+  readonly stream: ReadableStream<Uint8Array>;
+}
+
 /**
  * A message: a type, three segments of bytes, and a few numbers. Ceph's `Message`.
  *
  * The segments are not copied: do not change bytes that were given to a message until it has been sent, or where the session is
- * lossless, acknowledged. Those of a received message lie in what was read together with its neighbours: see {@linkcode Message.detach}. One message may be sent on any number of connections, and a received one may be sent on.
+ * lossless, acknowledged. Those of a received message lie in what was read together with its neighbours: see {@linkcode Message.detach}. One message may be sent on any number of connections, and a received one may be sent on. Where the data are a stream it can be sent once.
  *
  * @example
  * ```ts
@@ -65,6 +80,16 @@ export interface Lease {
  *
  * const message = new Message(0x8001, { data: new TextEncoder().encode("hello"), tid: 7 });
  * assertEquals([message.type, message.tid, message.byteLength], [0x8001, 7, 5]);
+ * ```
+ *
+ * @example Data that are not in memory
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { Message } from "@msgr/pipe";
+ *
+ * const image = new Blob(["so many bytes"]);
+ * const message = new Message(0x8001, { data: image.stream(), dataLength: image.size });
+ * assertEquals([message.isStreamed, message.dataLength], [true, 13]);
  * ```
  */
 export class Message {
@@ -101,13 +126,14 @@ export class Message {
   #middle: Uint8Array | undefined;
   #data: Uint8Array | undefined;
   #lease: Lease | undefined;
+  #source: DataSource | undefined;
 
   /**
    * Makes a message to send.
    *
    * @param type What kind of message it is, 0 to 65535.
    * @param init Its segments and numbers.
-   * @throws {MessengerError} With code `invalid` for a number out of range, or a segment that is no `Uint8Array`.
+   * @throws {MessengerError} With code `invalid` for a number out of range, a segment that is no `Uint8Array`, or a stream without `dataLength`.
    */
   constructor(type: number, init: MessageInit = {}) {
     this.type = checked("type", type, 0xffff);
@@ -120,10 +146,12 @@ export class Message {
     this.dataOffset = init.dataOffset === undefined ? 0 : checked("dataOffset", init.dataOffset, 0xffff);
     this.#front = init.front === undefined ? EMPTY : checkedBytes("front", init.front);
     this.#middle = init.middle === undefined ? EMPTY : checkedBytes("middle", init.middle);
-    this.#data = init.data === undefined ? EMPTY : checkedBytes("data", init.data);
+    if (init.data instanceof ReadableStream) this.#source = { stream: init.data };
+    else this.#data = init.data === undefined ? EMPTY : checkedBytes("data", init.data);
     this.frontLength = this.#front.length;
     this.middleLength = this.#middle.length;
-    this.dataLength = this.#data.length;
+    this.dataLength = this.#data?.length ?? checked("dataLength", init.dataLength ?? NaN, 0xffffffff);
+    if (init.dataLength !== undefined) checkLength(init.dataLength, this.dataLength);
   }
 
   /** The first segment. */
@@ -136,9 +164,37 @@ export class Message {
     return this.#middle ??= this.#view(this.frontLength, this.middleLength);
   }
 
-  /** The third segment. */
+  /**
+   * The third segment.
+   *
+   * @throws {MessengerError} With code `invalid` if it is a stream: see {@linkcode dataStream}.
+   */
   get data(): Uint8Array {
-    return this.#data ??= this.#view(this.frontLength + this.middleLength, this.dataLength);
+    if (this.#data !== undefined) return this.#data;
+    if (this.#source === undefined) {
+      return this.#data = this.#view(this.frontLength + this.middleLength, this.dataLength);
+    }
+    throw new MessengerError("invalid", `Cannot hand out the data of message ${this.seq}: read its dataStream`);
+  }
+
+  /** Whether the third segment is a stream: it was made so, or received as one. */
+  get isStreamed(): boolean {
+    return this.#source !== undefined;
+  }
+
+  /**
+   * The third segment as a stream: that of the message where it is {@linkcode isStreamed}, and else a new one of its bytes.
+   *
+   * Of a received message it has to be read to its end, or cancelled: at most 1 MiB of it waits unread, and after that its connection. If nobody has
+   * asked for it when the dispatchers are done with the message, the data are dropped.
+   *
+   * It fails with a {@linkcode MessengerError}, after some of the bytes or all, whose code is
+   * - `session_reset` or `closed`: the session was lost, or ended on this side;
+   * - `aborted`: the sender has given the message up;
+   * - `protocol`: what arrived is not what was sent. Front, middle and data are only known to be right when the stream has ended.
+   */
+  get dataStream(): ReadableStream<Uint8Array> {
+    return this.#source?.stream ?? streamOf(this.data);
   }
 
   /** Bytes of all three segments. */
@@ -177,7 +233,7 @@ export class Message {
    * ```
    */
   detach(): this {
-    const { byteLength } = this;
+    const byteLength = this.isStreamed ? this.frontLength + this.middleLength : this.byteLength;
     if (this.#bytes.length === 0 || this.#bytes.buffer.byteLength === byteLength) return this;
     const own = new Uint8Array(byteLength);
     own.set(this.#bytes.subarray(this.#at, this.#at + byteLength));
@@ -214,9 +270,12 @@ export class Message {
       message.#data = undefined;
       return message;
     };
-    markReceived = (original, connection, source, receivedAt) => {
-      const { type, tid, priority, version, compatVersion, dataOffset, front, middle, data } = original;
-      const message = new Message(type, { tid, priority, version, compatVersion, dataOffset, front, middle, data });
+    setData = (message, data) => {
+      message.#source = data;
+    };
+    markReceived = (original, connection, source, receivedAt, data) => {
+      const message = copyOf(original, original.tid);
+      if (data !== undefined) message.#source = data;
       const writable = message as { -readonly [Field in keyof Message]: Message[Field] };
       writable.source = source;
       writable.receivedAt = receivedAt;
@@ -247,6 +306,27 @@ function checked(field: string, value: number, most: number): number {
   throw new MessengerError("invalid", `Bad message ${field}: got ${value}, expected 0 to ${most}`);
 }
 
+function checkLength(given: number, length: number): void {
+  if (given === length) return;
+  throw new MessengerError("invalid", `Bad message dataLength: got ${given}, expected ${length}, the length of data`);
+}
+
+function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
+  return new ReadableStream({
+    start: (controller) => {
+      if (bytes.length > 0) controller.enqueue(bytes);
+      controller.close();
+    },
+  });
+}
+
+/** The same message under another transaction number. */
+export function copyOf(message: Message, tid: number): Message {
+  const { type, priority, version, compatVersion, dataOffset, front, middle, dataLength } = message;
+  const data = message.isStreamed ? message.dataStream : message.data;
+  return new Message(type, { tid, priority, version, compatVersion, dataOffset, front, middle, data, dataLength });
+}
+
 function checkedBytes(field: string, value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value;
   throw new MessengerError("invalid", `Bad message ${field}: expected a Uint8Array`);
@@ -263,4 +343,6 @@ export {
   markReceived as deliverLocally,
   /** Makes a received message; its segments lie in `bytes` from `at` on. */
   receive as receivedMessage,
+  /** Says where the data of a received message come from. */
+  setData as setDataSource,
 };

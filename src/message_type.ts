@@ -14,7 +14,9 @@ export interface Segments {
   /** The second segment. */
   readonly middle?: Uint8Array;
   /** The third segment. */
-  readonly data?: Uint8Array;
+  readonly data?: Uint8Array | ReadableStream<Uint8Array>;
+  /** How many bytes that is, where it is a stream. */
+  readonly dataLength?: number;
 }
 
 /** How values of a type become bytes and bytes become values. */
@@ -23,6 +25,8 @@ export interface MessageCodec<T> {
   encode(value: T): Segments;
   /** Makes a value of a received message's segments. What it throws becomes the cause of a `bad_message` error. */
   decode(message: Message): T;
+  /** Whether data are to be received as a stream: `decode` then finds them in the message's `dataStream`. */
+  readonly isStreamed?: boolean;
 }
 
 /** Bytes as they are, in the data segment. */
@@ -50,6 +54,55 @@ export function jsonCodec<T>(check: (value: unknown) => T = (value) => value as 
       throw new MessengerError("bad_message", `Cannot write a message as JSON: got ${typeof value}`);
     },
     decode: (message) => check(JSON.parse(textCodec.decode(message))),
+  };
+}
+
+/** The contents of a message whose data are a stream. */
+export interface Streamed<Head> {
+  /** What comes before the data. */
+  readonly head: Head;
+  /** The data. Who receives them has to read them to their end, or cancel them: see {@linkcode Message.dataStream}. */
+  readonly stream: ReadableStream<Uint8Array>;
+  /** How many bytes the stream has, 0 to 2^32 - 1. */
+  readonly length: number;
+}
+
+/**
+ * Data that are sent and received as a stream, with a head in front of them: files, say. They need not fit into memory; `maxStreamedDataBytes` limits them.
+ *
+ * @param head How the head is encoded: in the front, so not by {@linkcode bytesCodec}.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { jsonCodec, MessageType, Messenger, streamCodec } from "@msgr/pipe";
+ * import { MemoryNetwork } from "@msgr/pipe/testing";
+ *
+ * const File = new MessageType(0x8001, streamCodec(jsonCodec<{ name: string }>()));
+ * const network = new MemoryNetwork();
+ *
+ * await using server = new Messenger({ network });
+ * const { promise: received, resolve } = Promise.withResolvers<string>();
+ * server.on(File, async ({ head, stream }) => {
+ *   let size = 0;
+ *   for await (const chunk of stream) size += chunk.length;
+ *   resolve(`${head.name}: ${size} bytes`);
+ * });
+ * await server.bind("127.0.0.1:6800");
+ *
+ * await using client = new Messenger({ network });
+ * const file = new Blob([new Uint8Array(3_000_000)]);
+ * client.connectTo("127.0.0.1:6800").send(
+ *   File.message({ head: { name: "zeros" }, stream: file.stream(), length: file.size }),
+ * );
+ * assertEquals(await received, "zeros: 3000000 bytes");
+ * ```
+ */
+export function streamCodec<Head>(head: MessageCodec<Head>): MessageCodec<Streamed<Head>> {
+  return {
+    isStreamed: true,
+    encode: (value) => ({ ...head.encode(value.head), data: value.stream, dataLength: value.length }),
+    decode: (message) => ({ head: head.decode(message), stream: message.dataStream, length: message.dataLength }),
   };
 }
 
@@ -91,6 +144,11 @@ export class MessageType<T> {
    */
   message(value: T, init: Omit<MessageInit, keyof Segments> = {}): Message {
     return new Message(this.type, { ...init, ...this.codec.encode(value) });
+  }
+
+  /** Whether its data are received as a stream. */
+  get isStreamed(): boolean {
+    return this.codec.isStreamed ?? false;
   }
 
   /** Whether a message is of this type. */

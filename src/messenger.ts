@@ -18,7 +18,7 @@ import type { RequestHandler, RequestHandlerOptions } from "./request_handlers.t
 import type { RequestType } from "./request_type.ts";
 import { defaultNetwork } from "./net/default.ts";
 import type { Listener, Network, Socket } from "./net/network.ts";
-import { type MessengerOptions, type ResolvedOptions, resolveOptions } from "./options.ts";
+import { type MessengerOptions, type ResolvedOptions, resolveOptions, streamedTypes } from "./options.ts";
 import { Pipe } from "./pipe.ts";
 import type { PipeHost } from "./pipe_host.ts";
 import { type Policy, PolicySet } from "./policy.ts";
@@ -94,6 +94,7 @@ export class Messenger implements AsyncDisposable {
   readonly #host: PipeHost;
   readonly #handlers: TypeHandlers;
   readonly #loopback: Loopback;
+  readonly #streamedTypes: Set<number>;
 
   #name: EntityName;
   #address: EntityAddress;
@@ -122,6 +123,7 @@ export class Messenger implements AsyncDisposable {
     const { environment, onDispatchError } = this.#options;
     this.#status = new StatusSource(options.log && this.#options.log);
     this.#network = options.network;
+    this.#streamedTypes = streamedTypes(options);
     this.#name = EntityName.parse(options.name ?? "client.?");
     this.#address = EntityAddress.from("", 0, options.nonce ?? Math.floor(environment.random() * 2 ** 32));
     this.#dispatchThrottle = new Throttle(this.#options.dispatchThrottleBytes);
@@ -241,6 +243,7 @@ export class Messenger implements AsyncDisposable {
   on<T>(type: MessageType<T>, handler: (body: T, message: Message) => void | Promise<void>): void {
     if (this.#handlers.size === 0) this.addDispatcherTail(this.#handlers);
     this.#handlers.set(type, handler);
+    if (type.isStreamed) this.#streamedTypes.add(type.type);
   }
 
   /**
@@ -277,6 +280,7 @@ export class Messenger implements AsyncDisposable {
   ): void {
     const isFirst = this.#handlers.size === 0;
     this.#handlers.setRequest(type, handler, options);
+    if (type.request.isStreamed) this.#streamedTypes.add(type.request.type);
     if (isFirst) this.addDispatcherTail(this.#handlers);
   }
 
@@ -543,6 +547,8 @@ export class Messenger implements AsyncDisposable {
       dispatchThrottle: this.#dispatchThrottle,
       counters: this.#counters,
       status: this.#status,
+      streamedTypes: this.#streamedTypes,
+      streamedLimits: { ...this.#options, maxDataBytes: this.#options.maxStreamedDataBytes },
       network: async () => this.#network ??= await defaultNetwork(),
       defer: (flush) => this.#flushQueue.add(flush),
       nextGlobalSeq: (above = 0) => this.#globalSeq = Math.max(this.#globalSeq, above) + 1,

@@ -103,6 +103,19 @@ export interface MessengerOptions {
    */
   readonly maxDataBytes?: number;
   /**
+   * Types of messages whose data are received as streams, whatever their length: see `Message.dataStream`. Those that have a handler or a request with
+   * a codec like `streamCodec` need not be named here.
+   *
+   * @default {none}
+   */
+  readonly streamedTypes?: Iterable<number>;
+  /**
+   * The longest data to accept or send as a stream, in bytes.
+   *
+   * @default {4294967295}
+   */
+  readonly maxStreamedDataBytes?: number;
+  /**
    * How many bytes of received messages may wait for their dispatchers, over all connections; above that reading stops. A connection that has more
    * waiting than is left for the others is not read either, so that one slow dispatcher cannot use it up. 0 for no limit. Ceph's
    * `ms_dispatch_throttle_bytes`.
@@ -167,6 +180,7 @@ export interface MessengerOptions {
 export interface ResolvedOptions extends SegmentLimits {
   readonly environment: Environment;
   readonly tls?: TlsOptions | undefined;
+  readonly maxStreamedDataBytes: number;
   readonly dispatchThrottleBytes: number;
   readonly sendHighWaterMark: number;
   readonly handshakeTimeout: number;
@@ -187,6 +201,7 @@ const DEFAULTS: ResolvedOptions = Object.freeze({
   maxFrontBytes: 64 * MIB,
   maxMiddleBytes: 64 * MIB,
   maxDataBytes: 64 * MIB,
+  maxStreamedDataBytes: 0xffffffff,
   dispatchThrottleBytes: 100 * MIB,
   sendHighWaterMark: 4 * MIB,
   handshakeTimeout: 10_000,
@@ -204,6 +219,7 @@ const RANGES: Partial<Record<keyof ResolvedOptions, readonly [number, number]>> 
   maxFrontBytes: [0, 0xffffffff],
   maxMiddleBytes: [0, 0xffffffff],
   maxDataBytes: [0, 0xffffffff],
+  maxStreamedDataBytes: [0, 0xffffffff],
   dispatchThrottleBytes: [0, Number.MAX_SAFE_INTEGER],
   sendHighWaterMark: [1, Number.MAX_SAFE_INTEGER],
   handshakeTimeout: [1, MAX_TIMER],
@@ -238,6 +254,13 @@ export function resolveOptions(options: MessengerOptions): ResolvedOptions {
     throw new MessengerError("invalid", `Bad option ${key}: got ${resolved[key]}, expected a function`);
   }
   return { ...resolved, ...guarded(resolved), ...(options.tls !== undefined && { tls: options.tls }) };
+}
+
+/** The option `streamedTypes`, as a set that may grow. @throws {MessengerError} With code `invalid` for what is no type of message. */
+export function streamedTypes({ streamedTypes: types = [] }: MessengerOptions): Set<number> {
+  const set = new Set(types);
+  for (const type of set) checkRange("streamedTypes", Number.isInteger(type) ? type : String(type), [0, 0xffff]);
+  return set;
 }
 
 /** A failure that nobody hears of is worse than a library that writes a line. */

@@ -156,6 +156,22 @@ export class OutQueue {
     return count;
   }
 
+  /**
+   * Takes the message back that was handed out last, and its number with it, if it is this one. Whatever had the number is not sent.
+   *
+   * @returns Whether it was still there: a lossy session remembers nothing.
+   */
+  abandon(message: Message): boolean {
+    if (this.#cursor === 0 || this.#cursor < this.#sent.length || this.#sent.at(this.#cursor - 1) !== message) {
+      return false;
+    }
+    this.#sent.pop();
+    this.#cursor--;
+    this.outSeq--;
+    this.#bytes -= message.byteLength + OVERHEAD;
+    return true;
+  }
+
   /** Marks the end of what is queued now. It means nothing any more after {@linkcode clear}. */
   mark(): QueueMark {
     const mark = { open: 0, seq: this.acknowledged + this.#sent.length };

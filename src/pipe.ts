@@ -29,6 +29,7 @@ import { Reader } from "./reader.ts";
 import type { PipeState, Session, SessionCarrier } from "./session.ts";
 import type { ConnectionStatus } from "./status.ts";
 import { Feature } from "./wire/constants.ts";
+import type { SegmentLimits } from "./wire/frame.ts";
 import { Writer } from "./writer.ts";
 
 /** How long an ack may wait for a message to ride with, in ms. */
@@ -209,10 +210,12 @@ export class Pipe implements SessionCarrier {
   enqueue(message: Message): boolean {
     if (this.state === "closed" || this.state === "closing") return false;
     const { options } = this.host;
+    const maxDataBytes = message.isStreamed ? options.maxStreamedDataBytes : options.maxDataBytes;
     if (
       message.frontLength > options.maxFrontBytes || message.middleLength > options.maxMiddleBytes ||
-      message.dataLength > options.maxDataBytes
-    ) throw tooLarge(message, options);
+      message.dataLength > maxDataBytes
+    ) throw tooLarge(message, { ...options, maxDataBytes });
+    if (message.isStreamed) this.session.takeData(message);
     this.session.out.push(message, message.priority || options.defaultSendPriority);
     this.writer.wake();
     return true;
@@ -387,7 +390,10 @@ export class Pipe implements SessionCarrier {
     this.anyNonce = existing.anyNonce;
     this.keepaliveQueued = existing.keepaliveQueued;
     this.closeRequested = existing.closeRequested;
-    if (resetFromPeer) session.inSeq = 0;
+    if (resetFromPeer) {
+      session.inSeq = 0;
+      session.endArriving(new MessengerError("session_reset", `${this.peer} has lost the session`));
+    }
     session.inSeqAcked = session.inSeq;
     session.out.requeueSent();
   }
@@ -468,7 +474,7 @@ export class Pipe implements SessionCarrier {
   }
 }
 
-function tooLarge(message: Message, limits: PipeHost["options"]): MessengerError {
+function tooLarge(message: Message, limits: SegmentLimits): MessengerError {
   const [segment, length, most] = message.frontLength > limits.maxFrontBytes
     ? ["front", message.frontLength, limits.maxFrontBytes]
     : message.middleLength > limits.maxMiddleBytes

@@ -16,6 +16,7 @@ import type { StatusSource } from "./status_events.ts";
 import type { Throttle } from "./throttle.ts";
 import type { EntityAddress } from "./wire/address.ts";
 import type { EntityName } from "./wire/entity.ts";
+import type { SegmentLimits } from "./wire/frame.ts";
 
 /** A Messenger, seen from its Pipes. */
 export interface PipeHost {
@@ -30,6 +31,10 @@ export interface PipeHost {
   readonly counters: Counters;
   /** Who is told of what happens. */
   readonly status: StatusSource<MessengerStatus>;
+  /** Which types of messages are received with their data as a stream. */
+  readonly streamedTypes: Set<number>;
+  /** How long the segments of those may be. */
+  readonly streamedLimits: SegmentLimits;
   /** How sockets are opened. */
   network(): Promise<Network>;
   /** How a Writer puts its flush off; known once the network is. */

@@ -5,13 +5,15 @@
  */
 
 import type { ByteSource } from "./byte_source.ts";
-import { ProtocolError } from "./errors.ts";
+import { MessengerError, NetworkError, ProtocolError } from "./errors.ts";
 import { accept } from "./accept.ts";
 import { Hold } from "./hold.ts";
 import type { Link } from "./link.ts";
-import { holdThrottles, receivedMessage } from "./message.ts";
+import { IncomingData, shareOf } from "./incoming_data.ts";
+import { holdThrottles, receivedMessage, setDataSource } from "./message.ts";
 import type { Pipe } from "./pipe.ts";
 import { FooterFlag, Tag, tagName } from "./wire/constants.ts";
+import { crc32c } from "./wire/crc32c.ts";
 import { EntityName } from "./wire/entity.ts";
 import {
   checkSegments,
@@ -25,6 +27,7 @@ import {
   TAGGED_HEADER_SIZE,
 } from "./wire/frame.ts";
 import { HeaderDecoder } from "./wire/header_codec.ts";
+import { getU16 } from "./wire/integers.ts";
 
 /** What the Reader is in the middle of. */
 type Phase =
@@ -37,7 +40,15 @@ type Phase =
   /** Looking for a message's segments and footer. */
   | "body"
   /** Collecting a message's segments and footer that a chunk ended in. */
-  | "collect";
+  | "collect"
+  /** Collecting what comes before data that are received as a stream. */
+  | "head"
+  /** Passing such data on. */
+  | "data"
+  /** Collecting the footer behind them. */
+  | "footer"
+  /** Passing over such a message that was received before. */
+  | "skip";
 
 /** One for all Readers: what arrives at one program is much alike. */
 const headers = new HeaderDecoder();
@@ -45,6 +56,9 @@ const footer = emptyMessageFooter();
 const NOBODY = new EntityName(255);
 const NO_BYTES = new Uint8Array(0);
 const nothing = (): void => {};
+
+/** Where a message's type is, behind its tag. */
+const TYPE_AT = 17;
 
 /** How long a record is, or a message's tag and header; 0 for a tag that must not come. */
 const RECORD_SIZE = new Uint8Array(256);
@@ -82,6 +96,11 @@ export class Reader {
   /** Bytes of the message at hand, and whether its share of the throttles is taken and not yet the message's own. */
   #segments = 0;
   #holding = false;
+  /** The data that are passed on, if the message at hand is received so. */
+  #isStreamed = false;
+  #data: IncomingData | undefined;
+  /** How many bytes are to be passed over. */
+  #skip = 0;
   /** The sender named in the latest header; it is nearly always the same. */
   #sender = NOBODY;
 
@@ -131,6 +150,10 @@ export class Reader {
   };
 
   readonly #fail = (error: unknown): void => {
+    // A broken connection does not end a stream: the session brings the rest. Wrong contents do.
+    if (this.#data !== undefined && error instanceof MessengerError && !(error instanceof NetworkError)) {
+      this.#pipe.session.endArriving(error);
+    }
     // The Pipe may have given this socket up already; then there is nothing left to say about it.
     if (this.#pipe.link === this.#link) this.#pipe.fault(error, true);
     this.#end();
@@ -140,7 +163,8 @@ export class Reader {
   #end(): void {
     if (this.#holding) this.#release();
     this.isRunning = false;
-    this.#link = undefined;
+    this.#link = this.#data = undefined;
+    this.#body = NO_BYTES;
     this.#stop();
     this.#pipe.reapIfDone();
   }
@@ -182,7 +206,7 @@ export class Reader {
         case "throttle": {
           const wait = this.#takeThrottles(link);
           if (wait !== undefined) return wait;
-          this.#phase = "body";
+          this.#admitted();
           break;
         }
         case "body": {
@@ -209,8 +233,53 @@ export class Reader {
           this.#deliver(source, body, 0);
           break;
         }
+        case "head":
+          if (!this.#collect(source)) return;
+          this.#open(source);
+          break;
+        case "data": {
+          const data = this.#data!;
+          if (data.missing === 0) {
+            this.#gather("footer", footerSize(this.#pipe.oldFooter));
+            break;
+          }
+          if (source.available === 0) return;
+          const count = Math.min(source.available, data.missing, data.room);
+          if (count === 0) return this.#waitForRoom(data, link.signal);
+          data.push(source.chunk.subarray(source.at, source.at + count));
+          source.at += count;
+          break;
+        }
+        case "footer":
+          if (!this.#collect(source)) return;
+          this.#phase = "tag";
+          this.#close(this.#body);
+          break;
+        case "skip": {
+          const count = Math.min(source.available, this.#skip);
+          source.at += count;
+          this.#skip -= count;
+          if (this.#skip > 0) return;
+          this.#phase = "tag";
+          this.#ignore();
+          break;
+        }
       }
     }
+  }
+
+  /** Begins to collect so many bytes. */
+  #gather(phase: "head" | "footer", size: number): void {
+    this.#phase = phase;
+    this.#body = new Uint8Array(size);
+    this.#bodyFilled = 0;
+  }
+
+  /** Whether all of them are here. */
+  #collect(source: ByteSource): boolean {
+    const body = this.#body;
+    this.#bodyFilled += source.tcpReadNonblocking(body, this.#bodyFilled, body.length - this.#bodyFilled);
+    return this.#bodyFilled === body.length;
   }
 
   /** A whole record, or a message's tag and header, lies at `at`. */
@@ -218,9 +287,11 @@ export class Reader {
     const pipe = this.#pipe;
     switch (bytes[at]) {
       case Tag.MSG:
-        headers.decode(bytes, at + 1, this.#header, pipe.host.options);
+        this.#isStreamed = pipe.host.streamedTypes.size > 0 && pipe.host.streamedTypes.has(getU16(bytes, at + TYPE_AT));
+        headers.decode(bytes, at + 1, this.#header, this.#isStreamed ? pipe.host.streamedLimits : pipe.host.options);
         this.#segments = this.#header.frontLength + this.#header.middleLength + this.#header.dataLength;
         this.#phase = "throttle";
+        if (this.#isStreamed) this.#expectStream();
         break;
       case Tag.ACK: {
         const seq = decodeAck(bytes, at + 1), { session } = pipe;
@@ -308,7 +379,7 @@ export class Reader {
       this.heldUntil = this.#pipe.host.options.environment.now();
     }
     this.#hold();
-    this.#phase = "body";
+    this.#admitted();
   }
 
   #hold(): void {
@@ -321,6 +392,94 @@ export class Reader {
     this.#pipe.lease.release(this.#segments);
   }
 
+  /** The message at hand has its share of the throttles. */
+  #admitted(): void {
+    if (this.#isStreamed) this.#gather("head", this.#header.frontLength + this.#header.middleLength);
+    else this.#phase = "body";
+  }
+
+  /** The message at hand was received before. */
+  #ignore(): void {
+    const { session, host } = this.#pipe, { seq } = this.#header;
+    host.counters.duplicates++;
+    // The ack for it was lost with the last connection. Without another its sender keeps it, and replays it, for ever.
+    session.inSeqAcked = Math.min(session.inSeqAcked, seq - 1);
+  }
+
+  /** Sees who sent the message at hand. */
+  #learnSender(): void {
+    const { sourceType, sourceNum } = this.#header;
+    if (this.#sender.num === sourceNum && this.#sender.type === sourceType) return;
+    if (sourceType === 0) throw new ProtocolError("src.type", 0, "1 to 255");
+    this.#sender = new EntityName(sourceType, sourceNum);
+  }
+
+  /** A message whose data are a stream is about to come: for the first time, again, or again from where it was cut off. */
+  #expectStream(): void {
+    const { session, oldFooter } = this.#pipe, header = this.#header;
+    this.#data = undefined;
+    if (header.seq <= session.inSeq) {
+      this.#skip = this.#segments + footerSize(oldFooter);
+      this.#phase = "skip";
+      return;
+    }
+    // What it held of the throttles it still holds.
+    if (session.arriving?.isOf(header)) {
+      this.#data = session.arriving;
+      return this.#admitted();
+    }
+    this.#segments = header.frontLength + header.middleLength + shareOf(header.dataLength);
+  }
+
+  /** What comes before the data is here: hands the message on, unless that was done before the last connection broke. */
+  #open(source: ByteSource): void {
+    const { session, host, lease } = this.#pipe, header = this.#header, head = this.#body;
+    this.#body = NO_BYTES;
+    this.#phase = "data";
+    const frontCrc = crc32c(head, 0, 0, header.frontLength), middleCrc = crc32c(head, 0, header.frontLength);
+    if (this.#data !== undefined) return this.#data.restart(frontCrc, middleCrc);
+    this.#learnSender();
+    if (session.arriving !== undefined) session.endArriving(session.arriving.abandoned());
+    const data = new IncomingData(header, frontCrc, middleCrc, lease, this.#segments);
+    this.#data = session.arriving = data;
+    const message = receivedMessage(header, head, 0, this.#sender, session.connection, source.lastReadAt);
+    setDataSource(message, data);
+    holdThrottles(message, data);
+    this.#holding = false;
+    host.counters.recvMessages++;
+    if (!session.take(message)) host.dispatchQueue.deliver(message, session.id, header.priority);
+  }
+
+  /** The stream's reader is slow: that is no silence of the peer's. */
+  async #waitForRoom(data: IncomingData, signal: AbortSignal): Promise<void> {
+    const { session, host } = this.#pipe, hold = new Hold(this.#pipe);
+    hold.by = "stream";
+    this.heldUntil = Infinity;
+    session.isHeld = true;
+    await data.hasRoom(signal);
+    session.isHeld = false;
+    hold.end();
+    this.heldUntil = host.options.environment.now();
+  }
+
+  /** The data have passed, and the footer is here: only now is it known what they were worth. */
+  #close(bytes: Uint8Array): void {
+    const { session, host, security, oldFooter } = this.#pipe, header = this.#header, data = this.#data!;
+    this.#body = NO_BYTES;
+    decodeMessageFooter(bytes, 0, footer, oldFooter);
+    if ((footer.flags & FooterFlag.COMPLETE) === 0) return session.endArriving(data.abandoned());
+    data.check(footer);
+    if (security !== undefined && !security.verify(header, footer)) {
+      throw new ProtocolError("signature", "another one", "the session key's");
+    }
+    session.inSeq = header.seq;
+    const length = header.frontLength + header.middleLength + header.dataLength;
+    this.bytesSinceAck += length;
+    host.counters.recvBytes += length;
+    session.arriving = this.#data = undefined;
+    data.end();
+  }
+
   /** A message's segments and footer lie at `at`. */
   #deliver(source: ByteSource, bytes: Uint8Array, at: number): void {
     const pipe = this.#pipe, header = this.#header, { session, host } = pipe;
@@ -330,16 +489,12 @@ export class Reader {
     if (pipe.security !== undefined && !pipe.security.verify(header, footer)) {
       throw new ProtocolError("signature", "another one", "the session key's");
     }
-    if (this.#sender.num !== header.sourceNum || this.#sender.type !== header.sourceType) {
-      if (header.sourceType === 0) throw new ProtocolError("src.type", 0, "1 to 255");
-      this.#sender = new EntityName(header.sourceType, header.sourceNum);
-    }
+    this.#learnSender();
     if (header.seq <= session.inSeq) {
-      host.counters.duplicates++;
-      // The ack for it was lost with the last connection. Without another its sender keeps it, and replays it, for ever.
-      session.inSeqAcked = Math.min(session.inSeqAcked, header.seq - 1);
+      this.#ignore();
       return this.#release();
     }
+    if (session.arriving !== undefined) session.endArriving(session.arriving.abandoned());
     session.inSeq = header.seq;
     this.bytesSinceAck += this.#segments;
     const message = receivedMessage(header, bytes, at, this.#sender, session.connection, source.lastReadAt);

@@ -6,7 +6,7 @@
 
 import type { Environment } from "./environment.ts";
 import { MessengerError } from "./errors.ts";
-import { Message, releaseThrottles } from "./message.ts";
+import { copyOf, type Message, releaseThrottles } from "./message.ts";
 import type { MessageType } from "./message_type.ts";
 import { REQUEST_FAILED, RequestError, RequestFailed } from "./request_error.ts";
 import type { RequestMessage } from "./request_type.ts";
@@ -99,7 +99,9 @@ export class Requests {
       signal?.addEventListener("abort", onAbort!);
       if (deadline < this.#timerAt) this.#watch(deadline);
       try {
-        if (!carrier.enqueue(withTid(message, this.#first + index))) throw closing();
+        if (reply.isStreamed) carrier.host.streamedTypes.add(reply.type);
+        // The message itself stays as it is: it may be sent on other connections too.
+        if (!carrier.enqueue(copyOf(message, this.#first + index))) throw closing();
       } catch (error) {
         this.#settle(index)?.reject(error);
       }
@@ -174,12 +176,6 @@ export class Requests {
     }
     if (next < Infinity) this.#watch(next);
   };
-}
-
-/** The message itself stays as it is: it may be sent on other connections too. */
-function withTid(message: Message, tid: number): Message {
-  const { type, priority, version, compatVersion, dataOffset, front, middle, data } = message;
-  return new Message(type, { tid, priority, version, compatVersion, dataOffset, front, middle, data });
 }
 
 function failure(message: Message): RequestError {

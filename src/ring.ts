@@ -33,6 +33,14 @@ export class Ring<T> {
     return item;
   }
 
+  /** Takes the newest item out. */
+  pop(): T | undefined {
+    if (this.#length === 0) return undefined;
+    const index = (this.#head + --this.#length) & (this.#slots.length - 1), item = this.#slots[index];
+    this.#slots[index] = undefined;
+    return item;
+  }
+
   /** The item `index` places behind the oldest; `undefined` past the end. */
   at(index: number): T | undefined {
     return index < this.#length ? this.#slots[(this.#head + index) & (this.#slots.length - 1)] : undefined;

@@ -7,9 +7,11 @@
 import type { Connection } from "./connection.ts";
 import { MessengerError } from "./errors.ts";
 import { Flushes, isReached } from "./flushes.ts";
+import type { IncomingData } from "./incoming_data.ts";
 import type { Message } from "./message.ts";
 import type { IncomingMessages, OutgoingMessages } from "./message_streams.ts";
 import { OutQueue } from "./out_queue.ts";
+import { type OutgoingData, takeData } from "./outgoing_data.ts";
 import type { PipeHost } from "./pipe_host.ts";
 import type { Requests } from "./requests.ts";
 import type { ConnectionStatus } from "./status.ts";
@@ -32,7 +34,7 @@ export type PipeState = "accepting" | "connecting" | "open" | "standby" | "wait"
 /** What a session asks of the Pipe that carries it. */
 export interface SessionCarrier {
   /** The messenger. */
-  readonly host: Pick<PipeHost, "options" | "counters" | "dispatchQueue">;
+  readonly host: Pick<PipeHost, "options" | "counters" | "dispatchQueue" | "streamedTypes">;
   readonly state: PipeState;
   /** Whether nobody acknowledges what is sent. */
   readonly isLossy: boolean;
@@ -102,6 +104,10 @@ export class Session {
   #flushes: Flushes | undefined;
   /** Who is told of what happens to it, besides those who are told of everything; nobody yet if there is none. */
   status: StatusSource<ConnectionStatus> | undefined;
+  /** The message whose data are arriving as a stream, or have begun to before the connection broke. */
+  arriving: IncomingData | undefined;
+  /** Streams of data that were not sent to their end yet. */
+  #sources: Set<OutgoingData> | undefined;
 
   /** Above this many queued bytes the session is not ready for more. */
   readonly highWaterMark: number;
@@ -201,6 +207,25 @@ export class Session {
     return (this.#flushes ??= new Flushes()).add(mark, signal);
   }
 
+  /** A message whose data are a stream is about to be queued. @throws {MessengerError} With code `invalid` if it cannot be sent. */
+  takeData(message: Message): void {
+    const sources = this.#sources ??= new Set();
+    sources.add(takeData(message, (data) => sources.delete(data)));
+  }
+
+  /** The message with number `outSeq` cannot be sent to its end: its number goes to the next one. */
+  abandon(message: Message, error: MessengerError): void {
+    if (!this.out.abandon(message)) return;
+    this.drained();
+    this.#flushes?.rejectAbove(this.out.outSeq, error);
+  }
+
+  /** The rest of the data that are arriving will not come. */
+  endArriving(error: MessengerError): void {
+    this.arriving?.fail(error);
+    this.arriving = undefined;
+  }
+
   /** The peer has acknowledged messages. */
   acknowledged(): void {
     this.drained();
@@ -251,6 +276,8 @@ export class Session {
     this.requests?.rejectAll(reason);
     this.#flushes?.rejectAll(reason);
     this.outgoing?.fail(reason);
+    this.endArriving(reason);
+    for (const source of this.#sources ?? []) source.cancel(reason);
     this.incoming?.end(inOrder ? undefined : reason);
   }
 }

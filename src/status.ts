@@ -86,11 +86,11 @@ export interface SessionResetStatus extends ConnectionStatusBase<"session_reset"
 
 /**
  * Which budget a connection waits for: that of the messenger (`dispatchThrottleBytes`), one of its kind's policy, or `share`: it holds more than
- * is left for all others, and waits for its own messages to be handled.
+ * is left for all others, and waits for its own messages to be handled. With `stream` it waits for a reader of a message's `dataStream`.
  */
-export type HeldBy = "share" | "throttlerMessages" | "throttlerBytes" | "dispatchThrottleBytes";
+export type HeldBy = "share" | "stream" | "throttlerMessages" | "throttlerBytes" | "dispatchThrottleBytes";
 
-/** For a second now a throttle has kept the connection from being read: its messages, or those of others, are handled too slowly. */
+/** For a second now a throttle, or a stream that is not read, has kept the connection from being read: its messages, or those of others, are handled too slowly. */
 export interface HeldStatus extends ConnectionStatusBase<"held"> {
   /** What it waits for. */
   readonly by: HeldBy;

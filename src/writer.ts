@@ -10,8 +10,10 @@ import { sendAll } from "./byte_sink.ts";
 import { connect } from "./connect.ts";
 import type { Link } from "./link.ts";
 import type { Message } from "./message.ts";
+import { outgoingData } from "./outgoing_data.ts";
 import type { Pipe } from "./pipe.ts";
 import { Feature, FooterFlag, Tag } from "./wire/constants.ts";
+import { crc32c } from "./wire/crc32c.ts";
 import {
   CONTROL_SIZE,
   emptyMessageFooter,
@@ -21,9 +23,21 @@ import {
   encodeKeepalive2Ack,
   encodeMessageFooter,
   footerSize,
+  type MessageFooter,
+  type MessageHeader,
   TAGGED_HEADER_SIZE,
 } from "./wire/frame.ts";
 import { HeaderEncoder } from "./wire/header_codec.ts";
+
+/** A message whose data are a stream, once what comes before them is on its way. */
+interface StreamedMessage {
+  readonly message: Message;
+  readonly header: MessageHeader;
+  /** With the crcs of front and middle. */
+  readonly footer: MessageFooter;
+  /** Whether it may have to be sent again. */
+  readonly keep: boolean;
+}
 
 /** Bytes around a message's segments: tag and header before them, and the footer. */
 const FRAME_SIZE = TAGGED_HEADER_SIZE + footerSize(false);
@@ -53,6 +67,8 @@ export class Writer {
   #deferred = false;
   /** The write that is on its way: by which socket, what, and up to which number. */
   #writing: { readonly link: Link; readonly batch: Batch; readonly seq: number } | undefined;
+  /** The message whose data follow that write. Until they are through nothing else is sent. */
+  #streamed: StreamedMessage | undefined;
   /** Who waits for the end of that write. */
   #written: (() => void) | undefined;
 
@@ -118,7 +134,7 @@ export class Writer {
   /** Whether an orderly close has nothing left to wait for. */
   #isDone(): boolean {
     const { session, state } = this.#pipe;
-    if (session.out.unsent > 0 || session.out.unacknowledged > 0) return false;
+    if (session.out.unsent > 0 || session.out.unacknowledged > 0 || this.#streamed !== undefined) return false;
     return state === "open" || state === "standby" || state === "wait";
   }
 
@@ -188,6 +204,7 @@ export class Writer {
     const batch = this.#fill(), seq = this.#pipe.session.out.outSeq;
     this.#writing = { link, batch, seq };
     if (!link.sink.doSendmsg(batch.slices, batch.length, false, this.#settled)) return;
+    if (this.#streamed !== undefined) return void this.#sendData(link, this.#streamed);
     this.#writing = undefined;
     this.#pipe.session.handedOver(seq);
     batch.recycle();
@@ -198,6 +215,10 @@ export class Writer {
   /** The network has taken the write that was on its way, or has failed to. */
   readonly #settled = (error?: unknown): void => {
     const { link, batch, seq } = this.#writing!, isCurrent = this.#pipe.link === link;
+    if (this.#streamed !== undefined) {
+      if (error === undefined && isCurrent) return void this.#sendData(link, this.#streamed);
+      this.#streamed = undefined;
+    }
     this.#writing = undefined;
     this.#written?.();
     this.#written = undefined;
@@ -209,6 +230,40 @@ export class Writer {
     }
     this.#resume();
   };
+
+  /** Sends the data of a message and what comes behind them, as the source gives them. */
+  async #sendData(link: Link, { message, header, footer, keep }: StreamedMessage): Promise<void> {
+    const { session, host, oldFooter, security } = this.#pipe, data = outgoingData(message);
+    let error: unknown;
+    try {
+      for (let next = 0; next < data.chunks.length || !data.isWhole;) {
+        const chunk = data.chunks[next];
+        if (chunk === undefined) {
+          if (data.error === undefined) await link.whileInUse(data.read());
+          if (data.error !== undefined) throw data.error;
+          continue;
+        }
+        footer.dataCrc = crc32c(chunk, footer.dataCrc);
+        await sendAll(link.sink, [chunk]);
+        if (keep) next++;
+        else data.chunks.length = 0;
+      }
+      if (security !== undefined) security.sign(header, footer);
+      const end = new Uint8Array(footerSize(oldFooter));
+      encodeMessageFooter(footer, end, 0, oldFooter);
+      await sendAll(link.sink, [end]);
+      host.counters.sendMessages++;
+      host.counters.sendBytes += message.byteLength;
+    } catch (broken) {
+      error = broken;
+    }
+    this.#streamed = undefined;
+    if (data.error !== undefined && error === data.error && this.#pipe.link === link) {
+      host.counters.dropped++;
+      session.abandon(message, data.error);
+    }
+    this.#settled(error);
+  }
 
   /** Puts what waits into a batch: keepalives, an ack for everything that has arrived, messages by priority. */
   #fill(): Batch {
@@ -240,16 +295,21 @@ export class Writer {
     while (!batch.isFull) {
       const message = session.out.next(keep);
       if (message === undefined) break;
-      this.#encode(message, session.out.outSeq, batch);
+      this.#encodeHead(message, session.out.outSeq, batch);
+      if (message.isStreamed) {
+        this.#streamed = { message, header: { ...header }, footer: { ...footer, dataCrc: 0 }, keep };
+        break;
+      }
+      this.#encodeData(message, batch);
     }
     batch.end();
     if (!keep || session.isHeld) session.drained();
     return batch;
   }
 
-  /** Adds a message to the batch. Ceph's `write_message`. */
-  #encode(message: Message, seq: number, batch: Batch): void {
-    const { host, oldFooter, security } = this.#pipe;
+  /** Adds a message to the batch, up to its data. Ceph's `write_message`. */
+  #encodeHead(message: Message, seq: number, batch: Batch): void {
+    const { host, security } = this.#pipe;
     const { frontLength, middleLength, dataLength } = message;
     header.seq = seq;
     header.tid = message.tid;
@@ -271,13 +331,15 @@ export class Writer {
     batch.at += TAGGED_HEADER_SIZE;
     footer.frontCrc = frontLength === 0 ? 0 : batch.put(message.front);
     footer.middleCrc = middleLength === 0 ? 0 : batch.put(message.middle);
-    footer.dataCrc = dataLength === 0 ? 0 : batch.put(message.data);
     footer.signatureLow = footer.signatureHigh = 0;
-    footer.flags = FooterFlag.COMPLETE;
-    if (security !== undefined) {
-      footer.flags |= FooterFlag.SIGNED;
-      security.sign(header, footer);
-    }
+    footer.flags = security === undefined ? FooterFlag.COMPLETE : FooterFlag.COMPLETE | FooterFlag.SIGNED;
+  }
+
+  /** Adds the rest of it. */
+  #encodeData(message: Message, batch: Batch): void {
+    const { host, oldFooter, security } = this.#pipe;
+    footer.dataCrc = message.dataLength === 0 ? 0 : batch.put(message.data);
+    if (security !== undefined) security.sign(header, footer);
     encodeMessageFooter(footer, batch.buffer, batch.at, oldFooter);
     batch.at += footerSize(oldFooter);
     host.counters.sendMessages++;

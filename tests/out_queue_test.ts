@@ -85,6 +85,21 @@ test("OutQueue.requeueSent() of nothing changes nothing", () => {
   assertEquals([queue.requeueSent(), queue.outSeq], [0, 2]);
 });
 
+test("OutQueue.abandon() takes back the message that was handed out last, for the next one to have its number", () => {
+  const queue = queueOf(3, 1), sent = messages(2);
+  assertEquals(queue.abandon(sent[0]!), false, "it is another one");
+  for (const message of sent) queue.push(message, 127);
+  assertEquals([queue.next(true)?.tid, queue.next(true), queue.outSeq], [4, sent[0], 5]);
+  const before = queue.bytes;
+  assertEquals(queue.abandon(sent[1]!), false, "it was not handed out");
+  assertEquals([queue.abandon(sent[0]!), queue.outSeq, queue.unacknowledged, queue.unsent], [true, 4, 4, 1]);
+  assertEquals(queue.bytes, before - 256);
+  assertEquals([queue.next(true), queue.outSeq], [sent[1], 5]);
+  queue.requeueSent();
+  queue.next(true);
+  assertEquals(queue.abandon(sent[1]!), false, "others wait for their replay before it");
+});
+
 test("OutQueue.handleAck() does not touch what waits for its replay: on this connection it was not sent yet", () => {
   const queue = queueOf(3);
   queue.requeueSent();

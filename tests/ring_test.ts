@@ -10,6 +10,7 @@ test("Ring gives items back in the order in which they came, as an array does", 
     fc.oneof(
       { weight: 50, arbitrary: fc.record({ kind: fc.constant("push" as const), item: fc.nat() }) },
       { weight: 40, arbitrary: fc.constant({ kind: "shift" as const }) },
+      { weight: 10, arbitrary: fc.constant({ kind: "pop" as const }) },
       { weight: 10, arbitrary: fc.record({ kind: fc.constant("at" as const), index: fc.nat(50) }) },
       { weight: 1, arbitrary: fc.constant({ kind: "clear" as const }) },
     ),
@@ -26,6 +27,9 @@ test("Ring gives items back in the order in which they came, as an array does", 
             break;
           case "shift":
             assertEquals(ring.shift(), model.shift());
+            break;
+          case "pop":
+            assertEquals(ring.pop(), model.pop());
             break;
           case "at":
             assertEquals(ring.at(operation.index), model[operation.index]);

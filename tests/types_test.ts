@@ -14,6 +14,7 @@ import {
   RequestMessage,
   RequestType,
   type StatusEvents,
+  streamCodec,
   textCodec,
 } from "../mod.ts";
 
@@ -31,6 +32,7 @@ interface Turn {
 const Step = new MessageType(0x8001, jsonCodec<Move | Turn>());
 const Text = new MessageType(0x8002, textCodec);
 const Bytes = new MessageType(0x8003, bytesCodec);
+const Upload = new MessageType(0x8006, streamCodec(jsonCodec<Move>()));
 const Measure = new RequestType(
   new MessageType(0x8004, jsonCodec<Move>()),
   new MessageType(0x8005, jsonCodec<{ length: number }>()),
@@ -97,6 +99,23 @@ function handlers(messenger: Messenger): void {
 }
 
 /** Is never called. */
+function streams(messenger: Messenger, connection: Connection): void {
+  messenger.on(Upload, ({ head, stream, length }) => {
+    const data: ReadableStream<Uint8Array> = stream;
+    void [data, head.x, length.toFixed()];
+    // @ts-expect-error They are no bytes.
+    const bytes: Uint8Array = stream;
+    void bytes;
+  });
+  const body = new Blob(["a"]).stream();
+  connection.send(Upload.message({ head: { kind: "move", x: 1, y: 1 }, stream: body, length: 1 }));
+  // @ts-expect-error A stream does not know how long it is.
+  connection.send(Upload.message({ head: { kind: "move", x: 1, y: 1 }, stream: body }));
+  // @ts-expect-error Another head.
+  connection.send(Upload.message({ head: "move", stream: body, length: 1 }));
+}
+
+/** Is never called. */
 async function senders(connection: Connection): Promise<void> {
   connection.send(Step.message({ kind: "turn", degrees: 90 }));
   // @ts-expect-error A field is missing.
@@ -128,5 +147,5 @@ test("a request's message is a message: what takes the one takes the other", () 
   const message: Message = Measure.message({ kind: "move", x: 3, y: 4 });
   assertEquals([message instanceof RequestMessage, message.type, message.tid], [true, 0x8004, 0]);
   assertEquals(Measure.request.read(message), { kind: "move", x: 3, y: 4 });
-  assertEquals([handlers.length, senders.length, statuses.length], [1, 1, 2]);
+  assertEquals([handlers.length, streams.length, senders.length, statuses.length], [1, 2, 1, 2]);
 });

@@ -208,6 +208,22 @@ export function checkSegments(bytes: Uint8Array, at: number, header: MessageHead
   if (dataCrc !== footer.dataCrc) throw new ProtocolError("data_crc", hex(footer.dataCrc), hex(dataCrc));
 }
 
+/**
+ * Compares the crcs of a message's contents with its footer, where the contents themselves are not at hand any more.
+ *
+ * @param footer The message's footer.
+ * @param frontCrc That of the first segment.
+ * @param middleCrc That of the second segment.
+ * @param dataCrc That of the third segment.
+ * @throws {ProtocolError} Naming the segment whose crc is wrong.
+ */
+export function checkCrcs(footer: MessageFooter, frontCrc: number, middleCrc: number, dataCrc: number): void {
+  if (frontCrc !== footer.frontCrc) throw new ProtocolError("front_crc", hex(footer.frontCrc), hex(frontCrc));
+  if (middleCrc !== footer.middleCrc) throw new ProtocolError("middle_crc", hex(footer.middleCrc), hex(middleCrc));
+  if ((footer.flags & FooterFlag.NOCRC) !== 0 || dataCrc === footer.dataCrc) return;
+  throw new ProtocolError("data_crc", hex(footer.dataCrc), hex(dataCrc));
+}
+
 /** Bytes of an ACK, KEEPALIVE2 or KEEPALIVE2_ACK record: the tag and eight more. */
 export const CONTROL_SIZE = 9;
 /** Bytes of a message's tag and header. */
