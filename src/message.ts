@@ -146,8 +146,9 @@ export class Message {
     this.dataOffset = init.dataOffset === undefined ? 0 : checked("dataOffset", init.dataOffset, 0xffff);
     this.#front = init.front === undefined ? EMPTY : checkedBytes("front", init.front);
     this.#middle = init.middle === undefined ? EMPTY : checkedBytes("middle", init.middle);
-    if (init.data instanceof ReadableStream) this.#source = { stream: init.data };
-    else this.#data = init.data === undefined ? EMPTY : checkedBytes("data", init.data);
+    if (init.data === undefined) this.#data = EMPTY;
+    else if (init.data instanceof ReadableStream) this.#source = { stream: init.data };
+    else this.#data = checkedBytes("data", init.data);
     this.frontLength = this.#front.length;
     this.middleLength = this.#middle.length;
     this.dataLength = this.#data?.length ?? checked("dataLength", init.dataLength ?? NaN, 0xffffffff);

@@ -133,7 +133,8 @@ export class Pipe implements SessionCarrier {
 
   /** Whether something wants to be sent that would justify a connection. Ceph's `is_queued`. */
   get isQueued(): boolean {
-    return this.session.out.unsent > 0 || this.keepaliveQueued || this.keepaliveStamp !== undefined;
+    return this.session.out.unsent > 0 || this.keepaliveQueued || this.keepaliveStamp !== undefined ||
+      this.session.hasAbandoned;
   }
 
   /**

@@ -484,7 +484,10 @@ export class Reader {
   #deliver(source: ByteSource, bytes: Uint8Array, at: number): void {
     const pipe = this.#pipe, header = this.#header, { session, host } = pipe;
     decodeMessageFooter(bytes, at + this.#segments, footer, pipe.oldFooter);
-    if ((footer.flags & FooterFlag.COMPLETE) === 0) return this.#release();
+    if ((footer.flags & FooterFlag.COMPLETE) === 0) {
+      if (session.arriving !== undefined) session.endArriving(session.arriving.abandoned());
+      return this.#release();
+    }
     checkSegments(bytes, at, header, footer);
     if (pipe.security !== undefined && !pipe.security.verify(header, footer)) {
       throw new ProtocolError("signature", "another one", "the session key's");

@@ -106,6 +106,8 @@ export class Session {
   status: StatusSource<ConnectionStatus> | undefined;
   /** The message whose data are arriving as a stream, or have begun to before the connection broke. */
   arriving: IncomingData | undefined;
+  /** The peer is to be told that the message will not come whose data it has begun to receive. */
+  hasAbandoned = false;
   /** Streams of data that were not sent to their end yet. */
   #sources: Set<OutgoingData> | undefined;
 
@@ -216,6 +218,7 @@ export class Session {
   /** The message with number `outSeq` cannot be sent to its end: its number goes to the next one. */
   abandon(message: Message, error: MessengerError): void {
     if (!this.out.abandon(message)) return;
+    this.hasAbandoned = true;
     this.drained();
     this.#flushes?.rejectAbove(this.out.outSeq, error);
   }
@@ -241,6 +244,7 @@ export class Session {
   /** The peer has lost the session, and what was under way in it. It goes on with a new one. */
   reset(): void {
     this.resets++;
+    this.hasAbandoned = false;
     this.drained();
     this.#giveUp(
       new MessengerError("session_reset", `${this.peerAddress} has lost the session: it restarted, or ended it`),

@@ -22,6 +22,7 @@ import {
   encodeKeepalive2,
   encodeKeepalive2Ack,
   encodeMessageFooter,
+  encodeMessageHeader,
   footerSize,
   type MessageFooter,
   type MessageHeader,
@@ -291,6 +292,10 @@ export class Writer {
       encodeAck(session.inSeq, batch.buffer, batch.at);
       batch.at += CONTROL_SIZE;
     }
+    if (session.hasAbandoned) {
+      session.hasAbandoned = false;
+      this.#encodeAbandoned(batch);
+    }
     const keep = !pipe.policy.lossy;
     while (!batch.isFull) {
       const message = session.out.next(keep);
@@ -305,6 +310,20 @@ export class Writer {
     batch.end();
     if (!keep || session.isHeld) session.drained();
     return batch;
+  }
+
+  /** Adds an empty message that calls itself incomplete, which every receiver drops: it ends what began to arrive under its number. */
+  #encodeAbandoned(batch: Batch): void {
+    const { host: { name }, session: { out }, oldFooter } = this.#pipe;
+    batch.buffer[batch.at] = Tag.MSG;
+    encodeMessageHeader(
+      { ...emptyMessageHeader(), seq: out.outSeq + 1, sourceType: name.type, sourceNum: name.num },
+      batch.buffer,
+      batch.at + 1,
+    );
+    batch.at += TAGGED_HEADER_SIZE;
+    encodeMessageFooter(emptyMessageFooter(), batch.buffer, batch.at, oldFooter);
+    batch.at += footerSize(oldFooter);
   }
 
   /** Adds a message to the batch, up to its data. Ceph's `write_message`. */

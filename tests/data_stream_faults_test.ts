@@ -184,6 +184,22 @@ function failing(): ReadableStream<Uint8Array> {
   });
 }
 
+test("a receiver learns that a message was given up behind which nothing comes", () =>
+  VirtualPair.play({ b: STREAMED }, async (pair) => {
+    const received = receive(pair.b.messenger), connection = pair.dial();
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>(), writer = writable.getWriter();
+    connection.send(new Message(FILE, { tid: 1, data: readable, dataLength: 1000 }));
+    await pair.finish(writer.write(pattern(500)));
+    await pair.until(() => pair.b.messenger.stats().msgr_recv_messages === 1);
+    void writer.abort(new Error("no such disk"));
+    await pair.until(() => received.length === 1);
+    assertEquals(received, [[1, "aborted"]]);
+    assertEquals([connection.isClosed, connection.queued], [false, 0]);
+    connection.send(new Message(FILE, { tid: 2, data: pattern(10) }));
+    await pair.until(() => received.length === 2);
+    assertEquals(received[1], [2, pattern(10)]);
+  }));
+
 test("an orderly close waits for a source, on a lossy session too", async () => {
   for (const [a, b] of [[losslessPeerReuse(), losslessPeerReuse()], [lossyClient(), statelessServer()]] as const) {
     await VirtualPair.play({ a: { policy: a }, b: { ...STREAMED, policy: b } }, async (pair) => {
