@@ -26,6 +26,12 @@ const EVENTS = 0;
 /** Above that of every message: a reset must not wait behind the messages of other connections. */
 const EVENT_PRIORITY = Priority.HIGHEST + 1;
 
+/**
+ * After how many messages what the dispatchers have sent so far leaves, while they go on with the rest. If answers left only when all is done, both ends of a busy
+ * connection would take turns, and each would wait while the other one works.
+ */
+const FLUSH_EVERY = 32;
+
 /** How a dispatcher's failure is told. `subject` is the message or connection that it was about. */
 export type DispatchErrorHandler = (error: unknown, subject: Message | Connection) => void;
 
@@ -188,7 +194,9 @@ export class DispatchQueue {
     this.#isRunning = true;
     this.#flushQueue.hold();
     try {
+      let count = 0;
       for (let item = this.#queue.dequeue(); item !== undefined; item = this.#queue.dequeue()) {
+        if (++count % FLUSH_EVERY === 0) this.#flushQueue.flush();
         if (!(item instanceof Message)) this.#tell(item);
         else if (this.#stopped) releaseThrottles(item);
         else this.#dispatch(item, this.#queue.owner);

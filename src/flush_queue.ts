@@ -43,6 +43,11 @@ export class FlushQueue {
     this.#flushAll();
   };
 
+  /** Gives all that wait their turn, though what they send now is not all there will be. */
+  flush(): void {
+    this.#flushAll();
+  }
+
   #flushAll(): void {
     if (this.#flushes.length === 0) return;
     const flushes = this.#flushes;
