@@ -14,7 +14,14 @@ import type { Network } from "./network.ts";
  * const network = await defaultNetwork();
  * ```
  */
-export async function defaultNetwork(): Promise<Network> {
+export function defaultNetwork(): Promise<Network> {
+  // An import costs something even where the module is there already.
+  return network ??= chooseNetwork();
+}
+
+let network: Promise<Network> | undefined;
+
+async function chooseNetwork(): Promise<Network> {
   if ("Bun" in globalThis) return (await import("./bun.ts")).bunNetwork();
   if ("Deno" in globalThis) return (await import("./deno.ts")).denoNetwork();
   return (await import("./node.ts")).nodeNetwork();
