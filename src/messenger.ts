@@ -91,13 +91,12 @@ export class Messenger implements AsyncDisposable {
   readonly #dispatchThrottle: Throttle;
   readonly #dispatchQueue: DispatchQueue;
   readonly #flushQueue: FlushQueue;
-  readonly #host: PipeHost;
+  /** What Pipes see of us; our name and address are kept there. */
+  readonly #host: Host;
   readonly #handlers: TypeHandlers;
   readonly #loopback: Loopback;
   readonly #streamedTypes: Set<number>;
 
-  #name: EntityName;
-  #address: EntityAddress;
   #network: Network | undefined;
   #globalSeq = 0;
   #binding: Promise<Listener> | undefined;
@@ -124,34 +123,34 @@ export class Messenger implements AsyncDisposable {
     this.#status = new StatusSource(options.log && this.#options.log);
     this.#network = options.network;
     this.#streamedTypes = streamedTypes(options);
-    this.#name = EntityName.parse(options.name ?? "client.?");
-    this.#address = EntityAddress.from("", 0, options.nonce ?? Math.floor(environment.random() * 2 ** 32));
+    const name = EntityName.parse(options.name ?? "client.?");
+    const address = EntityAddress.from("", 0, options.nonce ?? Math.floor(environment.random() * 2 ** 32));
     this.#dispatchThrottle = new Throttle(this.#options.dispatchThrottleBytes);
     this.#flushQueue = new FlushQueue((run) => {
       if (this.#network?.flush === "macrotask") environment.nextTurn(run);
       else queueMicrotask(run);
     });
     this.#dispatchQueue = new DispatchQueue(onDispatchError, (message) => this.#unhandled(message), this.#flushQueue);
-    this.#host = this.#makeHost();
+    this.#host = this.#makeHost(name, address);
     this.#handlers = new TypeHandlers((connection, error) => this.#fail(connection, error), onDispatchError);
     this.#loopback = new Loopback(this.#host);
   }
 
   /** Who we are. */
   get name(): EntityName {
-    return this.#name;
+    return this.#host.name;
   }
 
   /** Changes who we are: a Ceph client's number is known once it has authenticated. Ceph's `set_myname`. */
   set name(name: EntityName) {
-    this.#name = name;
+    this.#host.name = name;
   }
 
   /**
    * Where we are: the bound address, or once a peer has told us, our host without a port. Ceph's `get_myaddr`.
    */
   get address(): EntityAddress {
-    return this.#address;
+    return this.#host.address;
   }
 
   /** The connection to ourselves: what is sent on it is dispatched here, without a socket. Ceph's `get_loopback_connection`. */
@@ -321,10 +320,10 @@ export class Messenger implements AsyncDisposable {
       this.#checkOpen("bind");
     }
     this.#listener = listener;
-    this.#address = entityAddress(listener.address).withNonce(this.#address.nonce);
+    this.#host.address = entityAddress(listener.address).withNonce(this.#host.address.nonce);
     this.#accepting = this.#accept(listener);
-    this.#status.tell({ type: "listening", address: this.#address.toString() });
-    return this.#address;
+    this.#status.tell({ type: "listening", address: this.#host.address.toString() });
+    return this.#host.address;
   }
 
   /**
@@ -333,10 +332,10 @@ export class Messenger implements AsyncDisposable {
    * @param options A range of ports to choose from; the port in use now is left out.
    */
   async rebind(options: BindOptions = {}): Promise<EntityAddress> {
-    const { host, port, kind, nonce } = this.#address;
+    const { host, port, kind, nonce } = this.#host.address;
     await this.#stopListening();
     this.markDownAll();
-    this.#address = EntityAddress.from("", 0, (nonce + REBIND_NONCE_STEP) >>> 0);
+    this.#host.address = EntityAddress.from("", 0, (nonce + REBIND_NONCE_STEP) >>> 0);
     const avoidPorts = [...(options.avoidPorts ?? []), port];
     return await this.bind(EntityAddress.from(kind === "unix" ? `unix:${host}` : host, 0), { ...options, avoidPorts });
   }
@@ -359,7 +358,7 @@ export class Messenger implements AsyncDisposable {
     if (!peer.isListening || peer.isBlank) {
       throw new MessengerError("invalid", `Cannot connect to ${peer}: nobody can listen there`);
     }
-    if (anyNonce ? peer.endpoint === this.#address.endpoint : peer.equals(this.#address)) return this.loopback;
+    if (anyNonce ? peer.endpoint === this.#host.address.endpoint : peer.equals(this.#host.address)) return this.loopback;
     const existing = (anyNonce ? this.#byEndpoint.get(peer.endpoint) : undefined) ?? this.#host.findPipe(peer);
     if (existing !== undefined) return existing.session.connection;
     if (this.#policies.get(type).server) {
@@ -433,7 +432,7 @@ export class Messenger implements AsyncDisposable {
       this.#allReaped = Promise.withResolvers();
       await this.#allReaped.promise;
     }
-    this.#address = EntityAddress.from("", 0, this.#address.nonce);
+    this.#host.address = EntityAddress.from("", 0, this.#host.address.nonce);
     this.#isOver = true;
     this.#status.end();
   }
@@ -531,16 +530,10 @@ export class Messenger implements AsyncDisposable {
   }
 
   /** What Pipes see of this messenger. */
-  #makeHost(): PipeHost {
-    // deno-lint-ignore no-this-alias
-    const messenger = this;
+  #makeHost(name: EntityName, address: EntityAddress): Host {
     return {
-      get name() {
-        return messenger.#name;
-      },
-      get address() {
-        return messenger.#address;
-      },
+      name,
+      address,
       options: this.#options,
       policies: this.#policies,
       dispatchQueue: this.#dispatchQueue,
@@ -553,11 +546,11 @@ export class Messenger implements AsyncDisposable {
       defer: (flush) => this.#flushQueue.add(flush),
       nextGlobalSeq: (above = 0) => this.#globalSeq = Math.max(this.#globalSeq, above) + 1,
       protocolVersion: (peerType, role) => {
-        if (peerType === this.#name.type) return this.#options.clusterProtocol;
-        return PROTOCOLS.get(role === "connect" ? peerType : this.#name.type) ?? 0;
+        if (peerType === this.#host.name.type) return this.#options.clusterProtocol;
+        return PROTOCOLS.get(role === "connect" ? peerType : this.#host.name.type) ?? 0;
       },
       learnAddress: (seen) => {
-        if (this.#address.isBlank && !seen.isBlank) this.#address = this.#address.withHostOf(seen);
+        if (this.#host.address.isBlank && !seen.isBlank) this.#host.address = this.#host.address.withHostOf(seen);
       },
       newSession: () => {
         const session = new Session(this.#dispatchQueue.newId(), this.#options.sendHighWaterMark);
@@ -587,6 +580,9 @@ export class Messenger implements AsyncDisposable {
     };
   }
 }
+
+/** No getters: V8 makes a dictionary of an object literal that has some, and every message looks several things up in this one. */
+type Host = Omit<PipeHost, "name" | "address"> & { name: EntityName; address: EntityAddress };
 
 /** The protocol version that each kind of entity speaks as a server. */
 const PROTOCOLS = new Map<number, number>([
