@@ -13,6 +13,8 @@ export class FlushQueue {
   #flushes: (() => void)[] = [];
   #isScheduled = false;
   #isHeld = false;
+  /** Something has arrived, and nothing has been sent since on anybody's own account. */
+  #isPrompt = false;
 
   /** @param schedule Calls `run` soon: in a microtask, or where writes are synchronous, in a turn of its own. */
   constructor(schedule: (run: () => void) => void) {
@@ -24,7 +26,10 @@ export class FlushQueue {
     this.#flushes.push(flush);
     if (this.#isHeld || this.#isScheduled) return;
     this.#isScheduled = true;
-    this.#schedule(this.#run);
+    // Who awaits an answer before the next question has only one thing to send, and no use for a later turn.
+    if (this.#isPrompt) queueMicrotask(this.#run);
+    else this.#schedule(this.#run);
+    this.#isPrompt = false;
   }
 
   /** Keeps everything back until {@linkcode release}, which is sure to come before anything else can happen. */
@@ -35,6 +40,7 @@ export class FlushQueue {
   /** Gives all that wait their turn now. */
   release(): void {
     this.#isHeld = false;
+    this.#isPrompt = true;
     this.#flushAll();
   }
 
