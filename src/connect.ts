@@ -78,12 +78,14 @@ class ConnectHandshake {
     // Where whoever answers is the right one, and gets no proof of anything, what is to be said does not depend on what is heard: one round trip less.
     const ahead = this.#pipe.anyNonce && this.#authorizer === undefined;
     let request = this.#request();
-    if (ahead) await this.#introduce(request);
+    // Not awaited before reading: some streams settle a write only when the other end reads, and that one writes first, too.
+    const introduced = ahead ? this.#introduce(request) : undefined;
+    introduced?.catch(nothing);
     await readBanner(source);
     const addresses = await source.tcpRead(2 * ADDRESS_SIZE);
     if (this.#isSuperseded()) return;
     this.#identify(EntityAddress.decode(addresses, 0), EntityAddress.decode(addresses, ADDRESS_SIZE));
-    if (!ahead) await this.#introduce(request);
+    await (introduced ?? this.#introduce(request));
     for (let round = 0; round < MAX_ROUNDS; round++) {
       if (this.#isSuperseded()) return;
       if (round > 0) {
@@ -247,3 +249,6 @@ class ConnectHandshake {
     );
   }
 }
+
+/** Whoever reads hears of the failure. */
+function nothing(): void {}
