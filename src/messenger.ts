@@ -358,7 +358,9 @@ export class Messenger implements AsyncDisposable {
     if (!peer.isListening || peer.isBlank) {
       throw new MessengerError("invalid", `Cannot connect to ${peer}: nobody can listen there`);
     }
-    if (anyNonce ? peer.endpoint === this.#host.address.endpoint : peer.equals(this.#host.address)) return this.loopback;
+    if (anyNonce ? peer.endpoint === this.#host.address.endpoint : peer.equals(this.#host.address)) {
+      return this.loopback;
+    }
     const existing = (anyNonce ? this.#byEndpoint.get(peer.endpoint) : undefined) ?? this.#host.findPipe(peer);
     if (existing !== undefined) return existing.session.connection;
     if (this.#policies.get(type).server) {
