@@ -72,7 +72,7 @@ ${parts.join("\n")}
 function panelOf(results: readonly Result[], subject: Omit<Subject, "runtime">): Panel {
   const { field: figure, unit, better } = headlineOf(subject);
   // Nobody can be compared with bare sockets, which have no messages.
-  const peers = Object.keys(contestants).filter((peer) => field.includes(peer) || peer === "framed");
+  const peers = Object.keys(contestants).filter((peer) => field.includes(peer) || peer.startsWith("framed"));
   const groups = runtimes.flatMap((runtime) => {
     const bars = peers.flatMap((peer) => {
       const own = spread(select(results, { ...subject, runtime }, peer), figure);
@@ -110,7 +110,7 @@ function draw({ name, unit, groups }: Panel, x: number, top: number): string {
 }
 
 function drawBar({ peer, median, least, most }: Bar, x: number, y: number, scale: (value: number) => number): string {
-  const kind = peer === "msgr" ? " own" : "", ground = peer === "framed" ? " ground" : "";
+  const kind = peer === "msgr" ? " own" : "", ground = peer.startsWith("framed") ? " ground" : "";
   const left = x + NAMES, middle = y + BAR / 2, text = y + BAR - 1;
   const round = (value: number) => Number(value.toFixed(1));
   return [

@@ -8,6 +8,8 @@
  * - `--quick`: a part, in less than a minute, or with the others in ten;
  * - `--rounds=5`, `--seconds=1` for each measurement, `--warm-up=2` before it;
  * - `--workloads=oneway,window`, `--sizes=64,1024`, `--peers=msgr,framed`: a part;
+ * - `--budget=40m`: begins no round that is not likely to end by then, and nothing after it;
+ * - `--no-check`: takes on trust that every byte arrives as it was sent;
  * - `--json=FILE`: appends every measurement to a file, a line each, for `table.ts`, `chart.ts` and `guard.ts`.
  *
  * @module

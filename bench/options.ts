@@ -38,6 +38,8 @@ function plan(args: readonly string[]): Plan {
       sizes: { type: "string" },
       peers: { type: "string" },
       json: { type: "string" },
+      budget: { type: "string" },
+      "no-check": { type: "boolean", default: false },
     },
   });
   const { limit, ...base } = values.quick ? QUICKLY : USUALLY;
@@ -54,7 +56,8 @@ function plan(args: readonly string[]): Plan {
   return {
     limit,
     // There are too many others for that.
-    deadline: values.quick && !values.others ? QUICKLY.deadline : undefined,
+    deadline: minutes(values.budget) ?? (values.quick && !values.others ? QUICKLY.deadline : undefined),
+    isChecked: !values["no-check"],
     runtimes: wanted,
     peers: choose("peer", values.peers?.split(",") ?? whoever, Object.keys(contestants)),
     cases: cases.filter(fits),
@@ -72,6 +75,12 @@ function choose<T extends string>(what: string, named: readonly string[] | undef
   const unknown = named?.find((name) => !all.includes(name as T));
   if (unknown !== undefined) throw new Error(`There is no ${what} ${unknown}, only ${all.join(", ")}`);
   return named === undefined ? all : all.filter((one) => named.includes(one));
+}
+
+/** `40m` and `40` in seconds. */
+function minutes(text: string | undefined): number | undefined {
+  const value = positive("budget", text?.replace(/m$/, ""));
+  return value === undefined ? undefined : value * 60;
 }
 
 function positive(option: string, text: string | undefined): number | undefined {

@@ -22,11 +22,12 @@ const more: readonly (readonly [keyof Figures, string, number])[] = [
 ];
 
 /** Prints all there is: medians, with the least and the most, and how many times as good `msgr` is. */
-export function report({ results, failures, isCutShort }: Outcome): void {
+export function report({ results, failures, outclassed, isCutShort }: Outcome): void {
   for (const subject of subjectsOf(results)) {
     for (const runtime of runtimes) reportOne(results, { ...subject, runtime });
   }
   for (const failure of failures) console.log(sayFailure(failure));
+  if (outclassed.length > 0) console.log(`One round only, at a tenth of msgr: ${outclassed.join("; ")}`);
   if (isCutShort) console.log("Time was up: what is missing was not measured");
 }
 

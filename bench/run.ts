@@ -8,12 +8,15 @@ import { appendFileSync, existsSync } from "node:fs";
 import process from "node:process";
 import type { Times } from "./bench.ts";
 import { canPin, measure, TooLong } from "./processes.ts";
-import { readResults, type Result, title } from "./results.ts";
-import { type Case, contestants } from "./workloads.ts";
+import { ratio, readResults, type Result, title } from "./results.ts";
+import { type Case, contestants, others } from "./workloads.ts";
 import type { Runtime } from "../tools/runtimes.ts";
 
 /** How long a check of everybody's contents may take, in seconds. */
 const CHECK_LIMIT = 20, NO_TIME: Times = { warmUp: 0, measure: 0 };
+
+/** How many times as good the messenger has to be for one round of somebody else to be enough: he is not the one to compare with. */
+const OUTCLASSED = 10;
 
 /** What to measure. */
 export interface Plan {
@@ -27,6 +30,8 @@ export interface Plan {
   readonly limit: number;
   /** After how many seconds nothing more is measured, nor another round begun that is not likely to end by then. */
   readonly deadline?: number | undefined;
+  /** Whether everybody first has to show that messages arrive as they were sent. */
+  readonly isChecked: boolean;
   /** Where to append the results, a line each. The rounds of a file that has some already are counted on. */
   readonly json?: string | undefined;
 }
@@ -44,6 +49,8 @@ export interface Failure {
 export interface Outcome {
   readonly results: readonly Result[];
   readonly failures: readonly Failure[];
+  /** Who was measured once only, being ten times slower than the messenger, and at what. */
+  readonly outclassed: readonly string[];
   /** Whether time was up in the middle of a round. */
   readonly isCutShort: boolean;
 }
@@ -64,6 +71,12 @@ export async function run(plan: Plan): Promise<Outcome> {
       if (error instanceof TooLong) hung.add(`${peer} ${runtime}`);
     }
   };
+  const outclassed = new Set<string>();
+  const isOutclassed = ({ runtime, peer }: Entrant, what: Case): boolean => {
+    if (!(peer in others) || (ratio(results, { ...what, runtime }, "msgr", peer) ?? 1) < OUTCLASSED) return false;
+    outclassed.add(`${peer} on ${runtime}, ${title(what)}`);
+    return true;
+  };
   const takesPart = ({ runtime, peer }: Entrant, what: Case): boolean =>
     contestants[peer]!.workloads.includes(what.workload) && !hung.has(`${peer} ${runtime}`) &&
     !failures.some((one) => one.runtime === runtime && one.peer === peer && one.what === title(what));
@@ -81,6 +94,7 @@ export async function run(plan: Plan): Promise<Outcome> {
         for (const entrant of rotated(here, round)) {
           isCutShort = performance.now() - begun > limit;
           if (isCutShort) break measuring;
+          if (round > first && isOutclassed(entrant, what)) continue;
           await attempt(entrant, what, round);
         }
       }
@@ -89,7 +103,7 @@ export async function run(plan: Plan): Promise<Outcome> {
     if (end - begun + end - start > limit) break;
   }
   note("");
-  return { results, failures, isCutShort };
+  return { results, failures, outclassed: [...outclassed], isCutShort };
 }
 
 /** Somebody on a runtime. */
@@ -99,12 +113,12 @@ interface Entrant {
 }
 
 /** Everybody who moves messages as they were sent; the others are failures. */
-async function check({ runtimes, peers }: Plan, failures: Failure[]): Promise<Entrant[]> {
+async function check({ runtimes, peers, isChecked }: Plan, failures: Failure[]): Promise<Entrant[]> {
   const able: Entrant[] = [];
   for (const runtime of runtimes) {
     for (const peer of peers) {
       note(`checking ${peer} on ${runtime}`);
-      const reason = contestants[peer]!.absent?.[runtime] ?? await failureOf(runtime, peer);
+      const reason = contestants[peer]!.absent?.[runtime] ?? (isChecked ? await failureOf(runtime, peer) : undefined);
       if (reason === undefined) able.push({ runtime, peer });
       else failures.push({ runtime, peer, reason });
     }

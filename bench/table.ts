@@ -35,7 +35,7 @@ export function fullTables(results: readonly Result[]): string {
       peer,
       ...runtimes.flatMap((runtime) => cells(results, { ...subject, runtime }, peer)),
     ]);
-    const heads = runtimes.flatMap((runtime) => [runtimeNames[runtime], "least – most", "msgr is"]);
+    const heads = runtimes.flatMap((runtime) => [runtimeNames[runtime], "least – most", "µs of CPU", "msgr is"]);
     return `### ${title(subject)}\n\n${headlineOf(subject).unit}\n\n${markdown([["", ...heads], ...rows])}`;
   }).join("\n\n");
 }
@@ -65,11 +65,13 @@ function figure(results: readonly Result[], subject: Subject, peer: string): str
 
 function cells(results: readonly Result[], subject: Subject, peer: string): string[] {
   const own = spread(select(results, subject, peer), headlineOf(subject).field);
-  if (own === undefined) return [MISSING, "", ""];
+  if (own === undefined) return [MISSING, "", "", ""];
+  const cpu = spread(select(results, subject, peer), "cpu_us_per_message");
   const better = peer === "msgr" ? undefined : ratio(results, subject, "msgr", peer);
   return [
     readable(own.median),
     `${readable(own.least)} – ${readable(own.most)}`,
+    cpu === undefined ? "" : readable(cpu.median),
     better === undefined ? "" : times(better),
   ];
 }

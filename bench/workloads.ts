@@ -93,6 +93,7 @@ const own: Readonly<Record<string, Contestant>> = {
 /** What this module stands on, and what a hurried programmer would write on it. */
 const ground: Readonly<Record<string, Contestant>> = {
   "framed": { file: "framed", workloads: [...everything, "queued"] },
+  "framed-batched": { file: "framed_batched", workloads: [...everything, "queued"] },
   "bare": { file: "bare", workloads: ["oneway", "pingpong"] },
 };
 

@@ -5,7 +5,7 @@ import { Ask, type Client, isPattern, numberOf, pattern } from "../peer.ts";
 import * as bare from "../peers/bare.ts";
 import { settle } from "../traffic.ts";
 
-const SIZES = [8, 64, 1000, 65_536, 1_048_576], COUNT = 20;
+const SIZES = [8, 64, 1000, 65_536, 1_048_576], COUNT = 5;
 
 export async function measure(bench: Bench): Promise<Figures> {
   const client = await bench.connect();

@@ -1,42 +1,13 @@
-/** Length-prefixed messages by hand over node:net: no crc, no numbers, no acks, nothing to lose. What a hurried programmer writes. */
+/** Length-prefixed messages by hand, each written as it comes: no crc, no numbers, no acks, nothing to lose. What a programmer writes first. */
 
-import { connect, createServer, type Socket } from "node:net";
-import type { Client, Peer } from "../peer.ts";
+import type { Socket } from "node:net";
+import type { Peer } from "../peer.ts";
+import { framedBy, prefixOf, type Sender } from "./framing.ts";
 
-const PREFIX = 4;
-
-/** Takes a stream of chunks apart into messages. */
-class Framer {
-  #rest = new Uint8Array(0);
-  readonly #onMessage: (message: Uint8Array) => void;
-
-  constructor(onMessage: (message: Uint8Array) => void) {
-    this.#onMessage = onMessage;
-  }
-
-  push(chunk: Uint8Array): void {
-    let bytes = chunk;
-    if (this.#rest.length > 0) {
-      bytes = new Uint8Array(this.#rest.length + chunk.length);
-      bytes.set(this.#rest);
-      bytes.set(chunk, this.#rest.length);
-    }
-    let at = 0;
-    while (bytes.length - at >= PREFIX) {
-      const length = bytes[at]! | bytes[at + 1]! << 8 | bytes[at + 2]! << 16 | bytes[at + 3]! << 24;
-      if (bytes.length - at < PREFIX + length) break;
-      this.#onMessage(bytes.subarray(at + PREFIX, at + PREFIX + length));
-      at += PREFIX + length;
-    }
-    this.#rest = bytes.slice(at);
-  }
-}
-
-/** Gathers the messages of one turn into one write. */
-class Sender {
+/** Leaves it to the socket to put the writes of one turn together. */
+class Corking implements Sender {
   readonly #socket: Socket;
-  #parts: Uint8Array[] = [];
-  #length = 0;
+  #isCorked = false;
   #drained: Promise<void> | undefined;
 
   constructor(socket: Socket) {
@@ -44,63 +15,25 @@ class Sender {
   }
 
   send(message: Uint8Array): void | Promise<void> {
-    if (this.#parts.length === 0) setImmediate(() => this.#flush());
-    const prefix = new Uint8Array([message.length, message.length >> 8, message.length >> 16, message.length >> 24]);
-    this.#parts.push(prefix, message);
-    this.#length += PREFIX + message.length;
-    if (this.#length > 64 * 1024) this.#flush();
-    return this.#drained;
-  }
-
-  #flush(): void {
-    if (this.#parts.length === 0) return;
-    const bytes = new Uint8Array(this.#length);
-    let at = 0;
-    for (const part of this.#parts) {
-      bytes.set(part, at);
-      at += part.length;
-    }
-    this.#parts = [];
-    this.#length = 0;
-    if (this.#socket.write(bytes) || this.#drained !== undefined) return;
-    this.#drained = new Promise((resolve) =>
+    if (!this.#isCorked) this.#cork();
+    this.#socket.write(prefixOf(message));
+    if (this.#socket.write(message) || this.#drained !== undefined) return this.#drained;
+    return this.#drained = new Promise((resolve) =>
       this.#socket.once("drain", () => {
         this.#drained = undefined;
         resolve();
       })
     );
   }
+
+  #cork(): void {
+    this.#isCorked = true;
+    this.#socket.cork();
+    setImmediate(() => {
+      this.#isCorked = false;
+      this.#socket.uncork();
+    });
+  }
 }
 
-export const peer: Peer = {
-  serve(service) {
-    const server = createServer({ noDelay: true }, (socket) => {
-      const sender = new Sender(socket);
-      const framer = new Framer((message) => {
-        const answer = service.take(message);
-        if (answer !== undefined) void sender.send(answer);
-      });
-      socket.on("data", (chunk: Uint8Array) => framer.push(chunk));
-      socket.on("error", () => {});
-    });
-    return new Promise((resolve) =>
-      server.listen(0, "127.0.0.1", () => resolve((server.address() as { port: number }).port))
-    );
-  },
-
-  connect(port) {
-    return new Promise((resolve) => {
-      const socket = connect({ port, host: "127.0.0.1", noDelay: true }, () => {
-        const sender = new Sender(socket);
-        const client: Client = {
-          send: (message) => sender.send(message),
-          onAnswer: () => {},
-          close: () => void socket.destroy(),
-        };
-        const framer = new Framer((message) => client.onAnswer(message));
-        socket.on("data", (chunk: Uint8Array) => framer.push(chunk));
-        resolve(client);
-      });
-    });
-  },
-};
+export const peer: Peer = framedBy((socket) => new Corking(socket));
