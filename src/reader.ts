@@ -398,6 +398,11 @@ export class Reader {
     else this.#phase = "body";
   }
 
+  /** Whether the message at hand came in over an earlier connection, and is replayed because no ack for it arrived. */
+  #wasReceived(): boolean {
+    return this.#header.seq <= this.#pipe.session.inSeq;
+  }
+
   /** The message at hand was received before. */
   #ignore(): void {
     const { session, host } = this.#pipe, { seq } = this.#header;
@@ -418,7 +423,7 @@ export class Reader {
   #expectStream(): void {
     const { session, oldFooter } = this.#pipe, header = this.#header;
     this.#data = undefined;
-    if (header.seq <= session.inSeq) {
+    if (this.#wasReceived()) {
       this.#skip = this.#segments + footerSize(oldFooter);
       this.#phase = "skip";
       return;
@@ -493,7 +498,7 @@ export class Reader {
       throw new ProtocolError("signature", "another one", "the session key's");
     }
     this.#learnSender();
-    if (header.seq <= session.inSeq) {
+    if (this.#wasReceived()) {
       this.#ignore();
       return this.#release();
     }

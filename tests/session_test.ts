@@ -210,14 +210,12 @@ for (const { name, open } of networks) {
     await using free = new Messenger({ network });
     const blocked = stuck.connectTo(server.address, { type: "osd" });
     const data = new Uint8Array(16 * 1024);
+    const isHeld = () => server.connections.some((connection) => connection.describe().isHeld);
+    const isFull = () => blocked.describe().queuedBytes >= 1 << 20;
     let sent = 0;
-    let full = false;
-    for (; !full; sent++) {
-      blocked.send(new Message(666, { data }));
-      full = await Promise.race([
-        blocked.ready.then(() => false),
-        new Promise((r) => setTimeout(r, 50, true)),
-      ]) as boolean;
+    for (; !isHeld() || !isFull(); sent++) {
+      if (isFull()) await eventually(() => isHeld() || !isFull());
+      else blocked.send(new Message(666, { data }));
     }
     assert(sent < 2000, "the sender was stopped");
     assertEquals(never.length, 1);

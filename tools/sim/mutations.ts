@@ -32,8 +32,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: "the in_seq check",
     file: "src/reader.ts",
-    from: "if (header.seq <= session.inSeq) {",
-    to: "if (header.seq < 0) {",
+    from: "return this.#header.seq <= this.#pipe.session.inSeq;",
+    to: "return false;",
   },
   {
     name: "the order of requeueSent",
@@ -87,7 +87,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "the ack of a replayed message",
     file: "src/reader.ts",
-    from: "      session.inSeqAcked = Math.min(session.inSeqAcked, header.seq - 1);\n",
+    from: "    session.inSeqAcked = Math.min(session.inSeqAcked, seq - 1);\n",
     to: "",
   },
 ];
