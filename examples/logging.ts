@@ -27,6 +27,7 @@ const LEVELS: Partial<Record<MessengerStatus["type"], LogLevel>> = {
   released: "warning",
   no_dispatcher: "warning",
   unhandled_message: "warning",
+  not_sent: "error",
   session_reset: "error",
   listen_error: "error",
 };
@@ -44,6 +45,8 @@ function wordsFor(status: MessengerStatus): string {
       return "{peer}: {code}, {reason}";
     case "held":
       return "{peer} is not read: {messages} messages of it wait for their handlers, and it for {by}";
+    case "not_sent":
+      return "{peer}: {reason}";
     case "session_reset":
       return "{peer} has lost the session: {dropped} messages dropped";
     default:

@@ -98,6 +98,13 @@ export class Batch {
     return crc32c(segment);
   }
 
+  /** Adds bytes, which are copied. */
+  append(bytes: Uint8Array): void {
+    if (this.at + bytes.length > this.buffer.length) this.reserve(bytes.length);
+    this.buffer.set(bytes, this.at);
+    this.at += bytes.length;
+  }
+
   /** Ends it: all its bytes are in {@linkcode slices}. */
   end(): void {
     this.#cut(this.buffer);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type DataSource, deliverLocally, holdThrottles, type Lease, type Message } from "./message.ts";
+import { type DataSource, deliverLocally, type Lease, type Message } from "./message.ts";
 import { claim } from "./outgoing_data.ts";
 import type { PipeHost } from "./pipe_host.ts";
 import type { PipeState, Session, SessionCarrier } from "./session.ts";
@@ -47,7 +47,6 @@ export class Loopback implements SessionCarrier {
     const priority = message.priority || options.defaultSendPriority;
     const data = message.isStreamed ? new LocalData(claim(message.dataStream)) : undefined;
     const received = deliverLocally(message, this.session.connection, name, options.environment.now(), data);
-    if (data !== undefined) holdThrottles(received, data);
     if (!this.session.take(received)) dispatchQueue.deliver(received, this.session.id, priority);
     return true;
   }

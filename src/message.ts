@@ -8,9 +8,11 @@ import type { Connection } from "./connection.ts";
 import { MessengerError } from "./errors.ts";
 import { EntityType } from "./wire/constants.ts";
 import { EntityName } from "./wire/entity.ts";
-import type { MessageHeader } from "./wire/frame.ts";
+import { emptyMessageHeader, type MessageHead } from "./wire/frame.ts";
+import { HeadCache } from "./head_cache.ts";
 
 const EMPTY = new Uint8Array(0);
+const heads = new HeadCache();
 const UNKNOWN_SOURCE = new EntityName(EntityType.CLIENT);
 
 /** The parts of a message beside its type; all may be left out. */
@@ -35,23 +37,35 @@ export interface MessageInit {
   readonly dataOffset?: number;
 }
 
+/** What messages share that came with one read of the socket. */
+export interface Arrival {
+  /** What was read. */
+  readonly bytes: Uint8Array;
+  /** Who sent it. */
+  readonly source: EntityName;
+  /** By which connection. */
+  readonly connection: Connection;
+  /** When, in milliseconds since 1970. */
+  readonly receivedAt: number;
+}
+
 let receive: (
-  header: MessageHeader,
-  bytes: Uint8Array,
+  head: Readonly<MessageHead>,
+  seq: number,
+  tid: number,
+  arrival: Arrival,
   at: number,
-  source: EntityName,
-  connection: Connection,
-  receivedAt: number,
+  lease?: Lease,
 ) => Message;
+let headOf: (message: Message) => Readonly<MessageHead>;
 let setData: (message: Message, data: DataSource) => void;
 let markReceived: (
   message: Message,
   connection: Connection,
   source: EntityName,
   receivedAt: number,
-  data?: DataSource,
+  data?: DataSource & Lease,
 ) => Message;
-let hold: (message: Message, lease: Lease) => void;
 let letGo: (message: Message) => void;
 let keep: (message: Message) => Lease | undefined;
 
@@ -71,7 +85,8 @@ export interface DataSource {
  * A message: a type, three segments of bytes, and a few numbers. Ceph's `Message`.
  *
  * The segments are not copied: do not change bytes that were given to a message until it has been sent, or where the session is
- * lossless, acknowledged. Those of a received message lie in what was read together with its neighbours: see {@linkcode Message.detach}. One message may be sent on any number of connections, and a received one may be sent on. Where the data are a stream it can be sent once.
+ * lossless, acknowledged. If their buffer is transferred meanwhile, as by `postMessage`, the message cannot be sent: status events tell `not_sent`,
+ * `flush()` and a request reject with code `invalid`, and the other messages go on. Those of a received message lie in what was read together with its neighbours: see {@linkcode Message.detach}. One message may be sent on any number of connections, and a received one may be sent on. Where the data are a stream it can be sent once.
  *
  * @example
  * ```ts
@@ -94,34 +109,17 @@ export interface DataSource {
  */
 export class Message {
   /** What kind of message it is, 0 to 65535. Ceph's own types are below 0x1000. */
-  readonly type: number;
+  declare readonly type: number;
   /** The application's transaction number. */
-  readonly tid: number;
-  /** Higher leaves, and is dispatched, first; 0 for the messenger's default. */
-  readonly priority: number;
-  /** How the contents are encoded. */
-  readonly version: number;
-  /** The oldest decoder that can read the contents. */
-  readonly compatVersion: number;
-  /** How the data wants to be aligned in a receiver's memory. */
-  readonly dataOffset: number;
-  /** Bytes of the front. */
-  readonly frontLength: number;
-  /** Bytes of the middle. */
-  readonly middleLength: number;
-  /** Bytes of the data. */
-  readonly dataLength: number;
+  declare readonly tid: number;
   /** The number that the sender gave it within the session; 0 for a message that was not received. */
-  readonly seq: number = 0;
-  /** Who sent it; `client.?` for a message that was not received. */
-  readonly source: EntityName = UNKNOWN_SOURCE;
-  /** When its first byte was seen, in milliseconds since 1970; 0 for a message that was not received. Ceph's `recv_stamp`. */
-  readonly receivedAt: number = 0;
+  declare readonly seq: number;
 
-  #connection: Connection | undefined;
-  /** Segments of a received message, one after the other; views of them are only made when somebody looks. */
-  #bytes: Uint8Array = EMPTY;
-  #at = 0;
+  /** What it shares with others: a message costs as much memory as it has fields, and time with it. */
+  readonly #head: Readonly<MessageHead>;
+  /** How a received message came. Its segments lie in there from {@linkcode #at} on; views of them are only made when somebody looks. */
+  #arrival: Arrival | undefined;
+  #at: number;
   #front: Uint8Array | undefined;
   #middle: Uint8Array | undefined;
   #data: Uint8Array | undefined;
@@ -136,23 +134,95 @@ export class Message {
    * @throws {MessengerError} With code `invalid` for a number out of range, a segment that is no `Uint8Array`, or a stream without `dataLength`.
    */
   constructor(type: number, init: MessageInit = {}) {
+    if (init === received) {
+      this.#head = received.head;
+      this.#arrival = received.arrival;
+      this.#at = received.at;
+      this.#lease = received.lease;
+      this.type = type;
+      this.tid = received.tid;
+      this.seq = received.seq;
+      return;
+    }
     this.type = checked("type", type, 0xffff);
     this.tid = init.tid === undefined ? 0 : checked("tid", init.tid, Number.MAX_SAFE_INTEGER);
-    this.priority = init.priority === undefined ? 0 : checked("priority", init.priority, 0xffff);
-    this.version = init.version === undefined ? 0 : checked("version", init.version, 0xffff);
-    this.compatVersion = init.compatVersion === undefined
-      ? this.version
+    this.seq = 0;
+    const priority = init.priority === undefined ? 0 : checked("priority", init.priority, 0xffff);
+    const version = init.version === undefined ? 0 : checked("version", init.version, 0xffff);
+    const compatVersion = init.compatVersion === undefined
+      ? version
       : checked("compatVersion", init.compatVersion, 0xffff);
-    this.dataOffset = init.dataOffset === undefined ? 0 : checked("dataOffset", init.dataOffset, 0xffff);
+    const dataOffset = init.dataOffset === undefined ? 0 : checked("dataOffset", init.dataOffset, 0xffff);
+    this.#at = 0;
     this.#front = init.front === undefined ? EMPTY : checkedBytes("front", init.front);
     this.#middle = init.middle === undefined ? EMPTY : checkedBytes("middle", init.middle);
-    if (init.data === undefined) this.#data = EMPTY;
-    else if (init.data instanceof ReadableStream) this.#source = { stream: init.data };
-    else this.#data = checkedBytes("data", init.data);
-    this.frontLength = this.#front.length;
-    this.middleLength = this.#middle.length;
-    this.dataLength = this.#data?.length ?? checked("dataLength", init.dataLength ?? NaN, 0xffffffff);
-    if (init.dataLength !== undefined) checkLength(init.dataLength, this.dataLength);
+    const { data } = init;
+    if (data instanceof Uint8Array) this.#data = data;
+    else if (data instanceof ReadableStream) this.#source = { stream: data };
+    else this.#data = data === undefined ? EMPTY : checkedBytes("data", data);
+    const dataLength = this.#data?.length ?? checked("dataLength", init.dataLength ?? NaN, 0xffffffff);
+    if (init.dataLength !== undefined) checkLength(init.dataLength, dataLength);
+    this.#head = heads.of(
+      type,
+      priority,
+      version,
+      compatVersion,
+      dataOffset,
+      this.#front.length,
+      this.#middle.length,
+      dataLength,
+    );
+  }
+
+  /** Higher leaves, and is dispatched, first; 0 for the messenger's default. */
+  get priority(): number {
+    return this.#head.priority;
+  }
+
+  /** How the contents are encoded. */
+  get version(): number {
+    return this.#head.version;
+  }
+
+  /** The oldest decoder that can read the contents. */
+  get compatVersion(): number {
+    return this.#head.compatVersion;
+  }
+
+  /** How the data wants to be aligned in a receiver's memory. */
+  get dataOffset(): number {
+    return this.#head.dataOffset;
+  }
+
+  /** Bytes of the front. */
+  get frontLength(): number {
+    return this.#head.frontLength;
+  }
+
+  /** Bytes of the middle. */
+  get middleLength(): number {
+    return this.#head.middleLength;
+  }
+
+  /** Bytes of the data. */
+  get dataLength(): number {
+    return this.#head.dataLength;
+  }
+
+  /** Bytes of all three segments. */
+  get byteLength(): number {
+    const { frontLength, middleLength, dataLength } = this.#head;
+    return frontLength + middleLength + dataLength;
+  }
+
+  /** Who sent it; `client.?` for a message that was not received. */
+  get source(): EntityName {
+    return this.#arrival?.source ?? UNKNOWN_SOURCE;
+  }
+
+  /** When its first byte was seen, in milliseconds since 1970; 0 for a message that was not received. Ceph's `recv_stamp`. */
+  get receivedAt(): number {
+    return this.#arrival?.receivedAt ?? 0;
   }
 
   /** The first segment. */
@@ -198,18 +268,13 @@ export class Message {
     return this.#source?.stream ?? streamOf(this.data);
   }
 
-  /** Bytes of all three segments. */
-  get byteLength(): number {
-    return this.frontLength + this.middleLength + this.dataLength;
-  }
-
   /**
    * The connection that it came by, to answer on.
    *
    * @throws {MessengerError} With code `invalid` for a message that was not received.
    */
   get connection(): Connection {
-    if (this.#connection !== undefined) return this.#connection;
+    if (this.#arrival !== undefined) return this.#arrival.connection;
     throw new MessengerError("invalid", "Cannot tell the connection of a message: it was not received");
   }
 
@@ -235,56 +300,42 @@ export class Message {
    */
   detach(): this {
     const byteLength = this.isStreamed ? this.frontLength + this.middleLength : this.byteLength;
-    if (this.#bytes.length === 0 || this.#bytes.buffer.byteLength === byteLength) return this;
-    const own = new Uint8Array(byteLength);
-    own.set(this.#bytes.subarray(this.#at, this.#at + byteLength));
-    this.#bytes = own;
+    const arrival = this.#arrival;
+    if (arrival === undefined || arrival.bytes.length === 0 || arrival.bytes.buffer.byteLength === byteLength) {
+      return this;
+    }
+    this.#arrival = { ...arrival, bytes: arrival.bytes.slice(this.#at, this.#at + byteLength) };
     this.#at = 0;
     this.#front = this.#middle = this.#data = undefined;
     return this;
   }
 
   #view(offset: number, length: number): Uint8Array {
-    return length === 0 ? EMPTY : this.#bytes.subarray(this.#at + offset, this.#at + offset + length);
+    if (length === 0) return EMPTY;
+    return this.#arrival!.bytes.subarray(this.#at + offset, this.#at + offset + length);
   }
 
   static {
-    receive = (header, bytes, at, source, connection, receivedAt) => {
-      const message = new Message(header.type, RECEIVED);
-      const writable = message as { -readonly [Field in keyof Message]: Message[Field] };
-      writable.tid = header.tid;
-      writable.priority = header.priority;
-      writable.version = header.version;
-      writable.compatVersion = header.compatVersion;
-      writable.dataOffset = header.dataOffset;
-      writable.frontLength = header.frontLength;
-      writable.middleLength = header.middleLength;
-      writable.dataLength = header.dataLength;
-      writable.seq = header.seq;
-      writable.source = source;
-      writable.receivedAt = receivedAt;
-      message.#connection = connection;
-      message.#bytes = bytes;
-      message.#at = at;
-      message.#front = undefined;
-      message.#middle = undefined;
-      message.#data = undefined;
+    receive = (head, seq, tid, arrival, at, lease) => {
+      received.head = head;
+      received.seq = seq;
+      received.tid = tid;
+      received.arrival = arrival;
+      received.at = at;
+      received.lease = lease;
+      const message = new Message(head.type, received);
+      received.arrival = received.lease = undefined;
       return message;
     };
+    headOf = (message) => message.#head;
     setData = (message, data) => {
       message.#source = data;
     };
     markReceived = (original, connection, source, receivedAt, data) => {
       const message = copyOf(original, original.tid);
-      if (data !== undefined) message.#source = data;
-      const writable = message as { -readonly [Field in keyof Message]: Message[Field] };
-      writable.source = source;
-      writable.receivedAt = receivedAt;
-      message.#connection = connection;
+      if (data !== undefined) message.#source = message.#lease = data;
+      message.#arrival = { bytes: EMPTY, source, connection, receivedAt };
       return message;
-    };
-    hold = (message, lease) => {
-      message.#lease = lease;
     };
     letGo = (message) => {
       const lease = message.#lease;
@@ -300,7 +351,15 @@ export class Message {
   }
 }
 
-const RECEIVED: MessageInit = {};
+/** What a received message is made of. One for all of them: it is used up at once. */
+const received: MessageInit & {
+  head: Readonly<MessageHead>;
+  seq: number;
+  tid: number;
+  arrival: Arrival | undefined;
+  at: number;
+  lease: Lease | undefined;
+} = { head: emptyMessageHeader(), seq: 0, tid: 0, arrival: undefined, at: 0, lease: undefined };
 
 function checked(field: string, value: number, most: number): number {
   if (Number.isInteger(value) && value >= 0 && value <= most) return value;
@@ -328,21 +387,29 @@ export function copyOf(message: Message, tid: number): Message {
   return new Message(type, { tid, priority, version, compatVersion, dataOffset, front, middle, data, dataLength });
 }
 
+/** Whether a message to be sent still has its bytes: their buffer may have been transferred, or resized, since the message was made. */
+export function isWhole(message: Message): boolean {
+  const { frontLength, middleLength, dataLength } = message;
+  return (frontLength === 0 || message.front.length === frontLength) &&
+    (middleLength === 0 || message.middle.length === middleLength) &&
+    (dataLength === 0 || message.isStreamed || message.data.length === dataLength);
+}
+
 function checkedBytes(field: string, value: unknown): Uint8Array {
   if (value instanceof Uint8Array) return value;
   throw new MessengerError("invalid", `Bad message ${field}: expected a Uint8Array`);
 }
 
 export {
-  /** Ties what a received message holds of its throttles to it. */
-  hold as holdThrottles,
+  /** What a message shares with those that are like it. */
+  headOf,
   /** Takes what a received message holds of its throttles from it: whoever asks gives it back. */
   keep as keepThrottles,
   /** Gives back what a received message holds of its throttles; a second time it does nothing. */
   letGo as releaseThrottles,
   /** Makes a received message of one that never left the process. */
   markReceived as deliverLocally,
-  /** Makes a received message; its segments lie in `bytes` from `at` on. */
+  /** Makes a received message; its segments lie in what arrived from `at` on. */
   receive as receivedMessage,
   /** Says where the data of a received message come from. */
   setData as setDataSource,

@@ -10,7 +10,7 @@ import { accept } from "./accept.ts";
 import { Hold } from "./hold.ts";
 import type { Link } from "./link.ts";
 import { IncomingData, shareOf } from "./incoming_data.ts";
-import { holdThrottles, receivedMessage, setDataSource } from "./message.ts";
+import { type Arrival, receivedMessage, setDataSource } from "./message.ts";
 import type { Pipe } from "./pipe.ts";
 import { FooterFlag, Tag, tagName } from "./wire/constants.ts";
 import { crc32c } from "./wire/crc32c.ts";
@@ -24,10 +24,12 @@ import {
   emptyMessageFooter,
   emptyMessageHeader,
   footerSize,
+  type MessageHead,
   TAGGED_HEADER_SIZE,
 } from "./wire/frame.ts";
+import { FOUND_FIELDS, FRAMES_AT, FRAMES_BYTES, makeFrameKernel, SMALL_BYTES } from "./wire/frame_kernel.ts";
 import { HeaderDecoder } from "./wire/header_codec.ts";
-import { getU16 } from "./wire/integers.ts";
+import { getU16, toU64 } from "./wire/integers.ts";
 
 /** What the Reader is in the middle of. */
 type Phase =
@@ -52,10 +54,14 @@ type Phase =
 
 /** One for all Readers: what arrives at one program is much alike. */
 const headers = new HeaderDecoder();
+const kernel = makeFrameKernel();
 const footer = emptyMessageFooter();
 const NOBODY = new EntityName(255);
 const NO_BYTES = new Uint8Array(0);
 const nothing = (): void => {};
+
+/** From how many bytes on it is worth while to look for many messages at once, and to look at so many bytes at least. */
+const MANY_BYTES = 512;
 
 /** Where a message's type is, behind its tag. */
 const TYPE_AT = 17;
@@ -88,6 +94,10 @@ export class Reader {
   #stop: () => void = nothing;
   #phase: Phase = "tag";
   readonly #header = emptyMessageHeader();
+  /** What its header has in common with others. */
+  #head: Readonly<MessageHead> = this.#header;
+  /** What it has in common with those that came with it. Whoever waits must not hold on to that. */
+  #arrival: Arrival | undefined;
   /** Made when the first chunk ends in a record: most idle connections never see one. */
   #record = NO_BYTES;
   #recordFilled = 0;
@@ -99,6 +109,8 @@ export class Reader {
   /** The data that are passed on, if the message at hand is received so. */
   #isStreamed = false;
   #data: IncomingData | undefined;
+  /** How many bytes the kernel is given: twice what it could use of the last ones. */
+  #portion = 8 * MANY_BYTES;
   /** How many bytes are to be passed over. */
   #skip = 0;
   /** The sender named in the latest header; it is nearly always the same. */
@@ -139,6 +151,7 @@ export class Reader {
         if (!link.source.tcpPoll(this.#read)) return;
         dispatchQueue.collect();
         const throttles = this.#takeApart(link);
+        this.#arrival = undefined;
         dispatchQueue.dispatch();
         this.#pipe.ackSoon();
         if (throttles !== undefined) return void throttles.then(this.#read, this.#fail);
@@ -182,6 +195,7 @@ export class Reader {
       switch (this.#phase) {
         case "tag": {
           if (source.available === 0) return;
+          if (source.available >= MANY_BYTES && this.#takeMany(source, link)) break;
           const size = RECORD_SIZE[source.chunk[source.at]!]!;
           if (size === 0) throw new ProtocolError("tag", tagName(source.chunk[source.at]!), "a tag of an open session");
           if (source.available < size) {
@@ -268,6 +282,47 @@ export class Reader {
     }
   }
 
+  /**
+   * Takes messages that the kernel has found to be whole and right, up to the first one for which there is more to be done than to hand it on. Whether
+   * there were any.
+   */
+  #takeMany(source: ByteSource, link: Link): boolean {
+    const pipe = this.#pipe,
+      { session, host, policy } = pipe,
+      header = this.#header,
+      { chunk } = source,
+      from = source.at;
+    if (kernel === undefined || pipe.security !== undefined || this.#segments > SMALL_BYTES) return false;
+    if (policy.throttlerMessages !== undefined || policy.throttlerBytes !== undefined) return false;
+    const length = Math.min(source.available, this.#portion, FRAMES_BYTES);
+    if (session.heldBytes + 2 * length > host.dispatchThrottle.room) return false;
+    kernel.memory.set(chunk.subarray(from, from + length), FRAMES_AT);
+    const footerBytes = footerSize(pipe.oldFooter), { found } = kernel;
+    const count = kernel.check(FRAMES_AT, FRAMES_AT + length, footerBytes);
+    for (let i = 0; i < count; i++) {
+      const field = i * FOUND_FIELDS, at = from + found[field]! - FRAMES_AT;
+      source.at = at;
+      if (!this.#isReading(link)) return true;
+      if (found[field + 5] === 0) {
+        headers.decode(chunk, at + 1, header, host.options);
+        this.#head = headers.head;
+        if (host.streamedTypes.has(header.type)) return i > 0;
+        this.#segments = header.frontLength + header.middleLength + header.dataLength;
+        this.#learnSender();
+      } else {
+        header.seq = toU64(found[field + 1]!, found[field + 2]!);
+        header.tid = toU64(found[field + 3]!, found[field + 4]!);
+      }
+      if (this.#wasReceived() || header.seq !== header.seq || header.tid !== header.tid) return i > 0;
+      if (!host.dispatchThrottle.getOrFail(this.#segments)) return i > 0;
+      this.#hold();
+      source.at = at + TAGGED_HEADER_SIZE + this.#segments + footerBytes;
+      this.#accept(source, chunk, at + TAGGED_HEADER_SIZE);
+    }
+    this.#portion = Math.max(MANY_BYTES, 2 * (source.at - from));
+    return count > 0;
+  }
+
   /** Begins to collect so many bytes. */
   #gather(phase: "head" | "footer", size: number): void {
     this.#phase = phase;
@@ -289,6 +344,7 @@ export class Reader {
       case Tag.MSG:
         this.#isStreamed = pipe.host.streamedTypes.size > 0 && pipe.host.streamedTypes.has(getU16(bytes, at + TYPE_AT));
         headers.decode(bytes, at + 1, this.#header, this.#isStreamed ? pipe.host.streamedLimits : pipe.host.options);
+        this.#head = headers.head;
         this.#segments = this.#header.frontLength + this.#header.middleLength + this.#header.dataLength;
         this.#phase = "throttle";
         if (this.#isStreamed) this.#expectStream();
@@ -419,6 +475,13 @@ export class Reader {
     this.#sender = new EntityName(sourceType, sourceNum);
   }
 
+  /** How the message at hand came, whose contents lie in `bytes`. */
+  #arrivalOf({ lastReadAt: receivedAt }: ByteSource, bytes: Uint8Array): Arrival {
+    const last = this.#arrival, source = this.#sender;
+    if (last?.bytes === bytes && last.source === source && last.receivedAt === receivedAt) return last;
+    return this.#arrival = { bytes, source, connection: this.#pipe.session.connection, receivedAt };
+  }
+
   /** A message whose data are a stream is about to come: for the first time, again, or again from where it was cut off. */
   #expectStream(): void {
     const { session, oldFooter } = this.#pipe, header = this.#header;
@@ -447,9 +510,8 @@ export class Reader {
     if (session.arriving !== undefined) session.endArriving(session.arriving.abandoned());
     const data = new IncomingData(header, frontCrc, middleCrc, lease, this.#segments);
     this.#data = session.arriving = data;
-    const message = receivedMessage(header, head, 0, this.#sender, session.connection, source.lastReadAt);
+    const message = receivedMessage(this.#head, header.seq, header.tid, this.#arrivalOf(source, head), 0, data);
     setDataSource(message, data);
-    holdThrottles(message, data);
     this.#holding = false;
     host.counters.recvMessages++;
     if (!session.take(message)) host.dispatchQueue.deliver(message, session.id, header.priority);
@@ -487,7 +549,7 @@ export class Reader {
 
   /** A message's segments and footer lie at `at`. */
   #deliver(source: ByteSource, bytes: Uint8Array, at: number): void {
-    const pipe = this.#pipe, header = this.#header, { session, host } = pipe;
+    const pipe = this.#pipe, header = this.#header, { session } = pipe;
     decodeMessageFooter(bytes, at + this.#segments, footer, pipe.oldFooter);
     if ((footer.flags & FooterFlag.COMPLETE) === 0) {
       if (session.arriving !== undefined) session.endArriving(session.arriving.abandoned());
@@ -502,11 +564,17 @@ export class Reader {
       this.#ignore();
       return this.#release();
     }
+    this.#accept(source, bytes, at);
+  }
+
+  /** The message at hand is new, right, and has its share of the throttles: hands it on. */
+  #accept(source: ByteSource, bytes: Uint8Array, at: number): void {
+    const pipe = this.#pipe, header = this.#header, { session, host } = pipe;
     if (session.arriving !== undefined) session.endArriving(session.arriving.abandoned());
     session.inSeq = header.seq;
     this.bytesSinceAck += this.#segments;
-    const message = receivedMessage(header, bytes, at, this.#sender, session.connection, source.lastReadAt);
-    holdThrottles(message, pipe.lease);
+    const arrival = this.#arrivalOf(source, bytes);
+    const message = receivedMessage(this.#head, header.seq, header.tid, arrival, at, pipe.lease);
     this.#holding = false;
     host.counters.recvMessages++;
     host.counters.recvBytes += this.#segments;

@@ -129,6 +129,11 @@ export class Requests {
     return true;
   }
 
+  /** Gives one up: it was not sent. */
+  reject(tid: number, reason: MessengerError): void {
+    this.#settle(tid - this.#first)?.reject(reason);
+  }
+
   /** Gives all requests up. */
   rejectAll(reason: MessengerError): void {
     for (const index of this.#pending.keys()) this.#settle(index)!.reject(reason);

@@ -215,12 +215,18 @@ export class Session {
     sources.add(takeData(message, (data) => sources.delete(data)));
   }
 
-  /** The message with number `outSeq` cannot be sent to its end: its number goes to the next one. */
+  /** The message with number `outSeq` cannot be sent to its end. Its number goes to the next one, if the session is one that replays. */
   abandon(message: Message, error: MessengerError): void {
-    if (!this.out.abandon(message)) return;
-    this.hasAbandoned = true;
+    const seq = this.out.outSeq;
+    if (this.out.abandon(message)) this.hasAbandoned = true;
+    this.lose(message, seq, error);
+  }
+
+  /** The message with number `seq` will not arrive: tells who waits for that, or for a reply to it. */
+  lose(message: Message, seq: number, error: MessengerError): void {
     this.drained();
-    this.#flushes?.rejectAbove(this.out.outSeq, error);
+    this.#flushes?.rejectAbove(seq - 1, error);
+    this.requests?.reject(message.tid, error);
   }
 
   /** The rest of the data that are arriving will not come. */

@@ -112,6 +112,14 @@ export interface UnhandledMessageStatus extends ConnectionStatusBase<"unhandled_
   readonly messageType: number;
 }
 
+/** A message of ours could not be sent, and nobody will get it: its data's stream has failed, or the buffer of its bytes was transferred. */
+export interface NotSentStatus extends ConnectionStatusBase<"not_sent"> {
+  /** The message's type. */
+  readonly messageType: number;
+  /** Why. */
+  readonly error: MessengerError;
+}
+
 /** The session is over for good. With the `error` that ended it, unless this side closed it, or marked the connection down. It is the last event. */
 export interface ClosedStatus extends ConnectionStatusBase<"closed"> {
   /** Messages of ours that were dropped with it. Those among them that had been sent may have arrived. */
@@ -152,6 +160,7 @@ export type ConnectionStatus =
   | HeldStatus
   | ReleasedStatus
   | UnhandledMessageStatus
+  | NotSentStatus
   | ClosedStatus;
 
 /** Something that happened to a messenger, or to one of its connections. */

@@ -5,11 +5,12 @@
  */
 
 import { Batch } from "./batch.ts";
-import { NetworkError } from "./errors.ts";
+import { MessengerError, NetworkError } from "./errors.ts";
 import { sendAll } from "./byte_sink.ts";
 import { connect } from "./connect.ts";
+import { FrameRun } from "./frame_run.ts";
 import type { Link } from "./link.ts";
-import type { Message } from "./message.ts";
+import { headOf, isWhole, type Message } from "./message.ts";
 import { outgoingData } from "./outgoing_data.ts";
 import type { Pipe } from "./pipe.ts";
 import { Feature, FooterFlag, Tag } from "./wire/constants.ts";
@@ -45,9 +46,12 @@ const FRAME_SIZE = TAGGED_HEADER_SIZE + footerSize(false);
 /** What a message that waits is taken for in bytes, when a batch is begun. */
 const TYPICAL_MESSAGE = 256;
 
+/** From how many messages on it is worth while to complete those that are alike together. */
+const MANY = 4;
+
 /** For all Writers: the messages of one program are much alike, and none is encoded in the middle of another. */
 const headers = new HeaderEncoder();
-const header = emptyMessageHeader(), footer = emptyMessageFooter();
+const footer = emptyMessageFooter();
 
 const CLOSE_RECORD = Uint8Array.of(Tag.CLOSE);
 
@@ -261,6 +265,7 @@ export class Writer {
     this.#streamed = undefined;
     if (data.error !== undefined && error === data.error && this.#pipe.link === link) {
       host.counters.dropped++;
+      this.#pipe.tell({ type: "not_sent", messageType: message.type, error: data.error });
       session.abandon(message, data.error);
     }
     this.#settled(error);
@@ -294,30 +299,51 @@ export class Writer {
     }
     if (session.hasAbandoned) {
       session.hasAbandoned = false;
-      this.#encodeAbandoned(batch);
+      this.#encodeNone(session.out.outSeq + 1, batch);
     }
     const keep = !pipe.policy.lossy;
+    const run = session.out.unsent >= MANY && pipe.security === undefined
+      ? new FrameRun(headers, pipe.oldFooter)
+      : undefined;
     while (!batch.isFull) {
       const message = session.out.next(keep);
       if (message === undefined) break;
-      this.#encodeHead(message, session.out.outSeq, batch);
+      const { outSeq } = session.out, priority = message.priority || host.options.defaultSendPriority;
+      if (headers.use(headOf(message), priority, host.name) && run?.add(message, outSeq)) {
+        host.counters.sendMessages++;
+        host.counters.sendBytes += message.byteLength;
+        if (run.isFull) run.end(batch);
+        continue;
+      }
+      run?.end(batch);
+      if (!isWhole(message)) {
+        this.#encodeNone(outSeq, batch);
+        this.#lose(message, outSeq);
+        continue;
+      }
+      this.#encodeHead(message, outSeq, batch);
       if (message.isStreamed) {
-        this.#streamed = { message, header: { ...header }, footer: { ...footer, dataCrc: 0 }, keep };
+        this.#streamed = { message, header: this.#header(message), footer: { ...footer, dataCrc: 0 }, keep };
         break;
       }
       this.#encodeData(message, batch);
     }
+    run?.end(batch);
     batch.end();
     if (!keep || session.isHeld) session.drained();
     return batch;
   }
 
-  /** Adds an empty message that calls itself incomplete, which every receiver drops: it ends what began to arrive under its number. */
-  #encodeAbandoned(batch: Batch): void {
-    const { host: { name }, session: { out }, oldFooter } = this.#pipe;
+  /**
+   * Adds an empty message that calls itself incomplete, which every receiver drops: it stands for one that cannot be sent, and ends what began to arrive
+   * under its number.
+   */
+  #encodeNone(seq: number, batch: Batch): void {
+    const { host: { name }, oldFooter } = this.#pipe;
+    batch.reserve(FRAME_SIZE);
     batch.buffer[batch.at] = Tag.MSG;
     encodeMessageHeader(
-      { ...emptyMessageHeader(), seq: out.outSeq + 1, sourceType: name.type, sourceNum: name.num },
+      { ...emptyMessageHeader(), seq, sourceType: name.type, sourceNum: name.num },
       batch.buffer,
       batch.at + 1,
     );
@@ -326,27 +352,33 @@ export class Writer {
     batch.at += footerSize(oldFooter);
   }
 
-  /** Adds a message to the batch, up to its data. Ceph's `write_message`. */
+  /** The bytes of a message are gone. It keeps its number: under an earlier connection they may have arrived. */
+  #lose(message: Message, seq: number): void {
+    const { session, host } = this.#pipe;
+    const error = new MessengerError(
+      "invalid",
+      `Cannot send message ${seq} of type ${message.type}: the buffer of its bytes was transferred, or resized`,
+    );
+    host.counters.dropped++;
+    this.#pipe.tell({ type: "not_sent", messageType: message.type, error });
+    session.lose(message, seq, error);
+  }
+
+  /** The whole header of the message at hand, for those who look at more than its numbers. */
+  #header(message: Message): MessageHeader {
+    const { name, options } = this.#pipe.host, priority = message.priority || options.defaultSendPriority;
+    const { outSeq: seq } = this.#pipe.session.out, { tid } = message;
+    return { ...headOf(message), priority, sourceType: name.type, sourceNum: name.num, seq, tid };
+  }
+
+  /** Adds a message whose header is known to the batch, up to its data. Ceph's `write_message`. */
   #encodeHead(message: Message, seq: number, batch: Batch): void {
-    const { host, security } = this.#pipe;
-    const { frontLength, middleLength, dataLength } = message;
-    header.seq = seq;
-    header.tid = message.tid;
-    header.type = message.type;
-    header.priority = message.priority || host.options.defaultSendPriority;
-    header.version = message.version;
-    header.frontLength = frontLength;
-    header.middleLength = middleLength;
-    header.dataLength = dataLength;
-    header.dataOffset = message.dataOffset;
-    header.sourceType = host.name.type;
-    header.sourceNum = host.name.num;
-    header.compatVersion = message.compatVersion;
+    const { security } = this.#pipe, { frontLength, middleLength, dataLength } = message;
     if (batch.at + FRAME_SIZE + message.byteLength > batch.buffer.length) {
       batch.reserve(FRAME_SIZE, frontLength, middleLength, dataLength);
     }
     batch.buffer[batch.at] = Tag.MSG;
-    headers.encode(header, batch.buffer, batch.at + 1);
+    headers.encode(seq, message.tid, batch.buffer, batch.at + 1);
     batch.at += TAGGED_HEADER_SIZE;
     footer.frontCrc = frontLength === 0 ? 0 : batch.put(message.front);
     footer.middleCrc = middleLength === 0 ? 0 : batch.put(message.middle);
@@ -358,7 +390,7 @@ export class Writer {
   #encodeData(message: Message, batch: Batch): void {
     const { host, oldFooter, security } = this.#pipe;
     footer.dataCrc = message.dataLength === 0 ? 0 : batch.put(message.data);
-    if (security !== undefined) security.sign(header, footer);
+    if (security !== undefined) security.sign(this.#header(message), footer);
     encodeMessageFooter(footer, batch.buffer, batch.at, oldFooter);
     batch.at += footerSize(oldFooter);
     host.counters.sendMessages++;

@@ -1,21 +1,26 @@
 // What becomes of a stream of data when something breaks in the middle of it; in virtual time, or against a peer that is played byte by byte.
 
-import { assert, assertEquals, assertGreater, assertLess } from "@std/assert";
+import { assert, assertEquals, assertGreater, assertLess, assertRejects } from "@std/assert";
 import { test } from "node:test";
 import {
   type Connection,
   type HeldStatus,
+  jsonCodec,
   losslessClient,
   losslessPeer,
   losslessPeerReuse,
   lossyClient,
   Message,
+  MessageType,
   Messenger,
-  type MessengerError,
+  MessengerError,
   type Policy,
+  RequestType,
   type SessionSecurity,
   statefulServer,
   statelessServer,
+  streamCodec,
+  textCodec,
 } from "../mod.ts";
 import { WINDOW } from "../src/incoming_data.ts";
 import { MemoryNetwork, SeededRandom } from "../src/testing.ts";
@@ -175,6 +180,26 @@ for (
       assert(fault?.error?.message.includes(words), String(fault?.error));
     }));
 }
+
+test("a request whose data fail rejects with what became of them, and other requests go on", () =>
+  VirtualPair.play({ b: STREAMED }, async (pair) => {
+    const Store = new RequestType(
+      new MessageType(FILE, streamCodec(textCodec)),
+      new MessageType(FILE + 1, jsonCodec<number>()),
+    );
+    pair.b.messenger.addDispatcherHead({
+      dispatch: async ({ dataStream, connection, tid }) => {
+        connection.send(Store.reply.message((await readAll(dataStream)).length, { tid }));
+      },
+    });
+    const connection = pair.dial(),
+      ask = (head: string, stream: ReadableStream<Uint8Array>) =>
+        connection.request(Store.message({ head, stream, length: 3_000_000 }));
+    const broken = assertRejects(() => ask("broken", failing()), MessengerError);
+    const whole = ask("whole", new Source(pattern(3_000_000)).stream);
+    assertEquals((await pair.finish(broken)).code, "aborted");
+    assertEquals(await pair.finish(whole), 3_000_000);
+  }));
 
 function failing(): ReadableStream<Uint8Array> {
   let chunks = 0;

@@ -4,7 +4,7 @@ import { Connection } from "../src/connection.ts";
 import { DispatchQueue } from "../src/dispatch_queue.ts";
 import type { Dispatcher } from "../src/dispatcher.ts";
 import { FlushQueue } from "../src/flush_queue.ts";
-import { holdThrottles, type Message, receivedMessage } from "../src/message.ts";
+import { type Message, receivedMessage } from "../src/message.ts";
 import { Session } from "../src/session.ts";
 import { EntityName } from "../src/wire/entity.ts";
 import { emptyMessageHeader } from "../src/wire/frame.ts";
@@ -33,10 +33,9 @@ class Fixture {
 
   /** A received message, which holds a share of the throttles. */
   message(type: number, dataLength = 0): Message {
-    const bytes = new Uint8Array(dataLength);
-    const message = receivedMessage({ ...emptyMessageHeader(), type, dataLength }, bytes, 0, source, connection, 0);
-    holdThrottles(message, { release: () => this.released.push(type) });
-    return message;
+    const arrival = { bytes: new Uint8Array(dataLength), source, connection, receivedAt: 0 };
+    const lease = { release: () => this.released.push(type) };
+    return receivedMessage({ ...emptyMessageHeader(), type, dataLength }, 0, 0, arrival, 0, lease);
   }
 
   /** Has messages arrive on a session. */

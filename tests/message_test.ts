@@ -3,8 +3,9 @@ import { test } from "node:test";
 import { Connection } from "../src/connection.ts";
 import { MessengerError } from "../src/errors.ts";
 import {
+  type Arrival,
   deliverLocally,
-  holdThrottles,
+  type Lease,
   Message,
   type MessageInit,
   receivedMessage,
@@ -26,13 +27,15 @@ function text(bytes: Uint8Array): string {
 const connection = new Connection(new Session(1, 1));
 const osd = EntityName.parse("osd.3");
 
+function arrivalOf(chunk: Uint8Array, receivedAt = 0): Arrival {
+  return { bytes: chunk, source: osd, connection, receivedAt };
+}
+
 /** A message of front "front", middle "mid" and data "data", as a Reader makes it of a chunk. */
 function received(): { message: Message; chunk: Uint8Array } {
   const chunk = bytes("..frontmiddata..");
-  const header = {
+  const head = {
     ...emptyMessageHeader(),
-    seq: 9,
-    tid: 7,
     type: 42,
     priority: 63,
     version: 8,
@@ -42,7 +45,7 @@ function received(): { message: Message; chunk: Uint8Array } {
     middleLength: 3,
     dataLength: 4,
   };
-  return { message: receivedMessage(header, chunk, 2, osd, connection, 1795365978216), chunk };
+  return { message: receivedMessage(head, 9, 7, arrivalOf(chunk, 1795365978216), 2), chunk };
 }
 
 test("Message holds what it was made of", () => {
@@ -127,7 +130,7 @@ test("a received Message's segments are views of what was read, and the same at 
 });
 
 test("a received Message's empty segments do not keep what was read", () => {
-  const message = receivedMessage(emptyMessageHeader(), bytes("a large chunk"), 3, osd, connection, 0);
+  const message = receivedMessage(emptyMessageHeader(), 1, 0, arrivalOf(bytes("a large chunk")), 3);
   assertEquals([message.front.length, message.middle.length, message.data.length], [0, 0, 0]);
   assertEquals(message.front.buffer.byteLength, 0);
 });
@@ -148,14 +151,38 @@ test("Message.detach() leaves a message that is to be sent as it is", () => {
   assertStrictEquals(message.detach().data, data);
 });
 
-test("a received Message keeps its numbers when its header is used for the next one", () => {
-  const header = { ...emptyMessageHeader(), seq: 1, type: 5, frontLength: 1 }, chunk = bytes("ab");
-  const first = receivedMessage(header, chunk, 0, osd, connection, 0);
-  Object.assign(header, { seq: 2, type: 6, frontLength: 2 });
-  const second = receivedMessage(header, chunk, 0, osd, connection, 0);
-  assertEquals([first.seq, first.type, text(first.front)], [1, 5, "a"]);
-  assertEquals([second.seq, second.type, text(second.front)], [2, 6, "ab"]);
+test("received Messages that came together keep apart", () => {
+  const arrival = arrivalOf(bytes("ab")), head = { ...emptyMessageHeader(), type: 5, frontLength: 1 };
+  const first = receivedMessage(head, 1, 11, arrival, 0), second = receivedMessage(head, 2, 12, arrival, 1);
+  assertEquals([first.seq, first.tid, text(first.front)], [1, 11, "a"]);
+  assertEquals([second.seq, second.tid, text(second.front)], [2, 12, "b"]);
+  first.detach();
+  assertStrictEquals(second.front.buffer, arrival.bytes.buffer);
 });
+
+test("Messages that are alike but for one field keep apart", () => {
+  const inits = [{}, { priority: 1 }, { version: 1 }, { compatVersion: 1 }, { dataOffset: 1 }, { front: bytes("f") }, {
+    middle: bytes("m"),
+  }, { data: bytes("d") }];
+  for (const one of inits) {
+    for (const other of inits) {
+      const made = [new Message(5, one), new Message(5, other), new Message(21, one)];
+      assertEquals(made.map(described), [{ type: 5, ...one }, { type: 5, ...other }, { type: 21, ...one }].map(filled));
+    }
+  }
+});
+
+function described(message: Message): unknown {
+  const { type, priority, version, compatVersion, dataOffset, frontLength, middleLength, dataLength } = message;
+  return { type, priority, version, compatVersion, dataOffset, frontLength, middleLength, dataLength };
+}
+
+function filled({ type, ...init }: MessageInit & { type: number }): unknown {
+  const { priority = 0, version = 0, compatVersion = version, dataOffset = 0 } = init;
+  const lengths = { frontLength: init.front?.length ?? 0, middleLength: init.middle?.length ?? 0 };
+  const dataLength = (init.data as Uint8Array | undefined)?.length ?? 0;
+  return { type, priority, version, compatVersion, dataOffset, ...lengths, dataLength };
+}
 
 test("one Message can wait in two sessions, and a received one in a third", () => {
   const message = new Message(1, { data: bytes("x") }), { message: forwarded } = received();
@@ -183,9 +210,10 @@ test("deliverLocally() makes a received message and leaves the sent one as it wa
   assertEquals([sent.source.toString(), sent.receivedAt], ["client.?", 0]);
 });
 
-test("releaseThrottles() gives back what holdThrottles() tied to a message, once", () => {
-  const { message } = received(), given: number[] = [];
-  holdThrottles(message, { release: (bytes) => given.push(bytes) });
+test("releaseThrottles() gives back what a received message holds, once", () => {
+  const given: number[] = [], lease: Lease = { release: (bytes) => given.push(bytes) };
+  const head = { ...emptyMessageHeader(), dataLength: 12 };
+  const message = receivedMessage(head, 1, 0, arrivalOf(new Uint8Array(12)), 0, lease);
   releaseThrottles(message);
   releaseThrottles(message);
   assertEquals(given, [12]);

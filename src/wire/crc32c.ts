@@ -31,6 +31,8 @@ for (let k = 1; k < 16; k++) {
     tables[k]![byte] = (previous >>> 8) ^ tables[0]![previous & 0xff]!;
   }
 }
+/** The table for one byte. */
+export const crc32cTable: Int32Array = tables[0]!;
 const t0 = tables[0]!, t1 = tables[1]!, t2 = tables[2]!, t3 = tables[3]!;
 const t4 = tables[4]!, t5 = tables[5]!, t6 = tables[6]!, t7 = tables[7]!;
 const t8 = tables[8]!, t9 = tables[9]!, t10 = tables[10]!, t11 = tables[11]!;

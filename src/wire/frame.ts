@@ -31,11 +31,15 @@ import { getS64, getU16, getU32, getU64, getU64Big, putU16, putU32, putU64 } fro
  * | 47 | 2 | reserved |
  * | 49 | 4 | crc of the 49 bytes before it |
  */
-export interface MessageHeader {
+export interface MessageHeader extends MessageHead {
   /** The message's number within the session. */
   seq: number;
   /** The application's transaction number. */
   tid: number;
+}
+
+/** What the headers of messages have in common that are alike. */
+export interface MessageHead {
   /** What kind of message it is. */
   type: number;
   /** Higher leaves, and is dispatched, first. */

@@ -2,93 +2,90 @@
  * Message headers one after the other. Those of one connection nearly always differ in two numbers only, seq and tid; what is the same need not be
  * encoded, decoded or summed up again.
  *
- * A crc is linear: that of a header is the crc of the same header with seq and tid 0, xor what each byte of the two numbers adds.
- *
  * @module
  */
 
-import { HEADER_SIZE } from "./constants.ts";
-import { crc32c } from "./crc32c.ts";
+import { HEADER_SIZE, Tag } from "./constants.ts";
 import {
   decodeMessageHeader,
   emptyMessageHeader,
   encodeMessageHeader,
+  type MessageHead,
   type MessageHeader,
   type SegmentLimits,
 } from "./frame.ts";
+import type { EntityName } from "./entity.ts";
+import { added } from "./header_sum.ts";
 import { getU32, getU64, putU32, putU64 } from "./integers.ts";
 
 /** Where the rest of a header begins, behind seq and tid, and where its crc is. */
 const REST = 16, CRC = 49;
 
-/** What byte `i` of seq and tid adds to the crc, for each value: the crc of a header of zeros but for that byte. */
-const ADDS = Array.from({ length: REST }, (_, i) => {
-  const zeros = new Uint8Array(CRC);
-  return Int32Array.from({ length: 256 }, (_, value) => {
-    zeros[i] = value;
-    return crc32c(zeros);
-  });
-});
-const [SEQ_0, SEQ_1, SEQ_2, SEQ_3] = ADDS as [Int32Array, Int32Array, Int32Array, Int32Array];
-const [TID_0, TID_1, TID_2, TID_3] = ADDS.slice(8) as [Int32Array, Int32Array, Int32Array, Int32Array];
-
-/** What seq and tid add to the crc of a header in which they are 0. */
-function added(seq: number, tid: number): number {
-  let crc = SEQ_0[seq & 0xff]! ^ SEQ_1[(seq >>> 8) & 0xff]! ^ SEQ_2[(seq >>> 16) & 0xff]! ^ SEQ_3[seq >>> 24]! ^
-    TID_0[tid & 0xff]! ^ TID_1[(tid >>> 8) & 0xff]! ^ TID_2[(tid >>> 16) & 0xff]! ^ TID_3[tid >>> 24]!;
-  if (seq > 0xffffffff) crc ^= addedAbove(seq, 4);
-  if (tid > 0xffffffff) crc ^= addedAbove(tid, 12);
-  return crc;
-}
-
-/** What the upper half of a number adds; its first byte is byte `first` of the header. */
-function addedAbove(value: number, first: number): number {
-  const high = Math.floor(value / 2 ** 32);
-  let crc = 0;
-  for (let i = 0; i < 4; i++) crc ^= ADDS[first + i]![(high >>> (8 * i)) & 0xff]!;
-  return crc;
-}
-
 /** Writes headers. */
 export class HeaderEncoder {
-  /** The latest header, with seq and tid 0. */
-  readonly #last: MessageHeader = emptyMessageHeader();
+  /** What the latest header was made of. */
+  #head: Readonly<MessageHead> | undefined;
+  #priority = 0;
+  #sourceType = 0;
+  #sourceNum = 0;
+  /** The latest header, with seq and tid 0, and its crc. */
   readonly #bytes = new Uint8Array(HEADER_SIZE);
   #crc = 0;
 
-  /** Writes the 53 bytes of a header with its crc. */
-  encode(header: MessageHeader, out: Uint8Array, at: number): void {
-    const last = this.#last;
+  /**
+   * Says what the next headers are to be like.
+   *
+   * @param head The fields in which they do not differ. Where it is the same object as before, it is not looked at again.
+   * @param priority Goes before that of the head.
+   * @param source So does the sender.
+   * @returns Whether they are to be like the latest one.
+   */
+  use(head: Readonly<MessageHead>, priority: number, source: Pick<EntityName, "type" | "num">): boolean {
     if (
-      header.dataLength !== last.dataLength || header.type !== last.type || header.frontLength !== last.frontLength ||
-      header.middleLength !== last.middleLength || header.priority !== last.priority ||
-      header.version !== last.version || header.compatVersion !== last.compatVersion ||
-      header.dataOffset !== last.dataOffset || header.sourceNum !== last.sourceNum ||
-      header.sourceType !== last.sourceType
-    ) this.#learn(header);
-    const bytes = this.#bytes;
-    putU64(out, at, header.seq);
-    putU64(out, at + 8, header.tid);
-    for (let i = REST; i < CRC; i++) out[at + i] = bytes[i]!;
-    putU32(out, at + CRC, this.#crc ^ added(header.seq, header.tid));
+      head === this.#head && priority === this.#priority && source.type === this.#sourceType &&
+      source.num === this.#sourceNum
+    ) return true;
+    this.#head = head;
+    this.#priority = priority;
+    this.#sourceType = source.type;
+    this.#sourceNum = source.num;
+    encodeMessageHeader(
+      { ...head, priority, sourceType: source.type, sourceNum: source.num, seq: 0, tid: 0 },
+      this.#bytes,
+      0,
+    );
+    this.#crc = getU32(this.#bytes, CRC);
+    return false;
   }
 
-  #learn(header: MessageHeader): void {
-    Object.assign(this.#last, header);
-    this.#last.seq = this.#last.tid = 0;
-    encodeMessageHeader(this.#last, this.#bytes, 0);
-    this.#crc = getU32(this.#bytes, CRC);
+  /** Writes the 53 bytes of a header with its crc. */
+  encode(seq: number, tid: number, out: Uint8Array, at: number): void {
+    const bytes = this.#bytes;
+    putU64(out, at, seq);
+    putU64(out, at + 8, tid);
+    for (let i = REST; i < CRC; i++) out[at + i] = bytes[i]!;
+    putU32(out, at + CRC, this.#crc ^ added(seq, tid));
+  }
+
+  /** Writes a message's tag and such a header with seq and tid 0. */
+  copyTo(out: Uint8Array): void {
+    out[0] = Tag.MSG;
+    out.set(this.#bytes, 1);
   }
 }
 
 /** Reads headers. */
 export class HeaderDecoder {
-  /** The latest header. */
-  readonly #last: MessageHeader = emptyMessageHeader();
+  #head: Readonly<MessageHead> = headOf(emptyMessageHeader());
   /** Its bytes behind seq and tid. */
   readonly #bytes = new Uint8Array(HEADER_SIZE);
   /** Its crc if seq and tid were 0. */
   #crc = 0;
+
+  /** What the latest header has in common with those that are like it: the same object for all of them. */
+  get head(): Readonly<MessageHead> {
+    return this.#head;
+  }
 
   /**
    * Reads and checks the 53 bytes of a header.
@@ -106,34 +103,38 @@ export class HeaderDecoder {
     if (seq !== seq || tid !== tid || (this.#crc ^ added(seq, tid)) >>> 0 !== getU32(bytes, at + CRC)) {
       return this.#learn(bytes, at, into, limits);
     }
-    const last = this.#last;
+    const head = this.#head;
     into.seq = seq;
     into.tid = tid;
-    into.type = last.type;
-    into.priority = last.priority;
-    into.version = last.version;
-    into.frontLength = last.frontLength;
-    into.middleLength = last.middleLength;
-    into.dataLength = last.dataLength;
-    into.dataOffset = last.dataOffset;
-    into.sourceType = last.sourceType;
-    into.sourceNum = last.sourceNum;
-    into.compatVersion = last.compatVersion;
+    into.type = head.type;
+    into.priority = head.priority;
+    into.version = head.version;
+    into.frontLength = head.frontLength;
+    into.middleLength = head.middleLength;
+    into.dataLength = head.dataLength;
+    into.dataOffset = head.dataOffset;
+    into.sourceType = head.sourceType;
+    into.sourceNum = head.sourceNum;
+    into.compatVersion = head.compatVersion;
   }
 
   #isLikeLast(bytes: Uint8Array, at: number, limits: SegmentLimits): boolean {
-    const known = this.#bytes, last = this.#last;
+    const known = this.#bytes, head = this.#head;
     for (let i = REST; i < CRC; i++) {
       if (bytes[at + i] !== known[i]) return false;
     }
-    return last.frontLength <= limits.maxFrontBytes && last.middleLength <= limits.maxMiddleBytes &&
-      last.dataLength <= limits.maxDataBytes;
+    return head.frontLength <= limits.maxFrontBytes && head.middleLength <= limits.maxMiddleBytes &&
+      head.dataLength <= limits.maxDataBytes;
   }
 
   #learn(bytes: Uint8Array, at: number, into: MessageHeader, limits: SegmentLimits): void {
     decodeMessageHeader(bytes, at, into, limits);
-    Object.assign(this.#last, into);
+    this.#head = headOf(into);
     for (let i = REST; i < CRC; i++) this.#bytes[i] = bytes[at + i]!;
     this.#crc = getU32(bytes, at + CRC) ^ added(into.seq, into.tid);
   }
+}
+
+function headOf({ seq: _, tid: __, ...head }: MessageHeader): MessageHead {
+  return head;
 }

@@ -49,6 +49,11 @@ export function getU64(bytes: Uint8Array, at: number): number {
   return high > 0x1fffff ? NOT_SAFE : high * TWO_32 + getU32(bytes, at);
 }
 
+/** An unsigned 64-bit number of its two halves, be these signed or not; {@linkcode NOT_SAFE} above 2^53 - 1. */
+export function toU64(low: number, high: number): number {
+  return high >>> 0 > 0x1fffff ? NOT_SAFE : high * TWO_32 + (low >>> 0);
+}
+
 /** Reads a signed 64-bit number; {@linkcode NOT_SAFE} outside ±(2^53 - 1). */
 export function getS64(bytes: Uint8Array, at: number): number {
   const value = (getU32(bytes, at + 4) | 0) * TWO_32 + getU32(bytes, at);
