@@ -60,8 +60,10 @@ const NOBODY = new EntityName(255);
 const NO_BYTES = new Uint8Array(0);
 const nothing = (): void => {};
 
-/** From how many bytes on it is worth while to look for many messages at once, and to look at so many bytes at least. */
+/** From how many bytes on it is worth while to look for many messages at once. */
 const MANY_BYTES = 512;
+/** How many bytes the kernel is given at least: more than the longest message that it looks at. */
+const LEAST_PORTION = 4 * SMALL_BYTES;
 
 /** Where a message's type is, behind its tag. */
 const TYPE_AT = 17;
@@ -110,7 +112,7 @@ export class Reader {
   #isStreamed = false;
   #data: IncomingData | undefined;
   /** How many bytes the kernel is given: twice what it could use of the last ones. */
-  #portion = 8 * MANY_BYTES;
+  #portion = LEAST_PORTION;
   /** How many bytes are to be passed over. */
   #skip = 0;
   /** The sender named in the latest header; it is nearly always the same. */
@@ -195,9 +197,10 @@ export class Reader {
       switch (this.#phase) {
         case "tag": {
           if (source.available === 0) return;
-          if (source.available >= MANY_BYTES && this.#takeMany(source, link)) break;
-          const size = RECORD_SIZE[source.chunk[source.at]!]!;
-          if (size === 0) throw new ProtocolError("tag", tagName(source.chunk[source.at]!), "a tag of an open session");
+          const tag = source.chunk[source.at]!;
+          if (tag === Tag.MSG && source.available >= MANY_BYTES && this.#takeMany(source, link)) break;
+          const size = RECORD_SIZE[tag]!;
+          if (size === 0) throw new ProtocolError("tag", tagName(tag), "a tag of an open session");
           if (source.available < size) {
             if (this.#record === NO_BYTES) this.#record = new Uint8Array(TAGGED_HEADER_SIZE);
             this.#recordFilled = source.tcpReadNonblocking(this.#record, 0, size);
@@ -319,7 +322,8 @@ export class Reader {
       source.at = at + TAGGED_HEADER_SIZE + this.#segments + footerBytes;
       this.#accept(source, chunk, at + TAGGED_HEADER_SIZE);
     }
-    this.#portion = Math.max(MANY_BYTES, 2 * (source.at - from));
+    // Where the chunk ends in the middle of the first one, that says nothing of those that come.
+    if (count > 0 || length < source.available) this.#portion = Math.max(LEAST_PORTION, 2 * (source.at - from));
     return count > 0;
   }
 

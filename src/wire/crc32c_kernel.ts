@@ -31,6 +31,7 @@ import {
   set,
   store128,
   store32,
+  type WasmFunction,
   whileLoop,
 } from "./wasm.ts";
 
@@ -41,11 +42,14 @@ const REMAINDER_4 = 864, REMAINDER_1 = 224;
 /** From which length on a stage is worth it; never less than twice its remainder. */
 const LEAST_4 = 2304, LEAST_1 = 512;
 
-/** Memory: sixteen tables of 256 numbers, a sliding mask, zeros for taps before the message to find, the message, two remainders. */
-const TABLES = 0, MASK = 16 * 1024, ZEROS = MASK + 64, MESSAGE = ZEROS + 896;
+/** Memory: sixteen tables of 256 numbers, as {@linkcode extendTable} makes them; a sliding mask, zeros for taps before the message to find, the message, two remainders. */
+export const TABLES = 0;
+const MASK = 16 * 1024, ZEROS = MASK + 64, MESSAGE = ZEROS + 896;
 
 /** The longest message, in bytes. */
-export const KERNEL_MAX_BYTES = 64 * 1024;
+export const KERNEL_MAX_BYTES: number = 64 * 1024;
+/** How much memory it takes, in bytes: what lies behind is free. */
+export const KERNEL_BYTES: number = MESSAGE + KERNEL_MAX_BYTES + REMAINDER_4 + REMAINDER_1 + 64;
 /** The shortest message, in bytes: one pad. */
 export const KERNEL_MIN_BYTES = 32;
 
@@ -64,13 +68,17 @@ export function makeCrc32cKernel(table: Int32Array): Crc32cKernel | undefined {
   try {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(build()));
     const { memory, crc } = instance.exports as { memory: WebAssembly.Memory; crc: (l: number, s: number) => number };
-    const bytes = new Uint8Array(memory.buffer);
-    new Int32Array(memory.buffer, TABLES, 16 * 256).set(extendTable(table));
-    bytes.fill(0xff, MASK + 32, MASK + 64);
-    return { memory: bytes, place: (length) => MESSAGE + (-length & 31), run: crc };
+    prepareCrc32c(memory, table);
+    return { memory: new Uint8Array(memory.buffer), place: (length) => MESSAGE + (-length & 31), run: crc };
   } catch {
     return undefined;
   }
+}
+
+/** Fills in what {@linkcode CRC32C_FUNCTIONS} find in memory. */
+export function prepareCrc32c(memory: WebAssembly.Memory, table: Int32Array): void {
+  new Int32Array(memory.buffer, TABLES, 16 * 256).set(extendTable(table));
+  new Uint8Array(memory.buffer).fill(0xff, MASK + 32, MASK + 64);
 }
 
 /**
@@ -119,7 +127,7 @@ function tail(): Code {
   ];
 }
 
-const FOLD_4 = 0, FOLD_1 = 1, TAIL = 2;
+const FOLD_4 = 0, FOLD_1 = 1, TAIL = 2, CRC = 3;
 
 /** `crc(length, seed)`. Locals: 0 the length, 1 the seed, 2 the pad before the message, 3 where, 4 a row. */
 function crc(): Code {
@@ -165,12 +173,26 @@ function crc(): Code {
   ];
 }
 
+/** What the kernel is made of. In a module they come first: they call each other by number. */
+export const CRC32C_FUNCTIONS: readonly WasmFunction[] = [
+  { params: 2, returns: false, locals: 6, code: fold(4, 8, REMAINDER_4) },
+  { params: 2, returns: false, locals: 6, code: fold(1, 4, REMAINDER_1) },
+  { params: 2, returns: true, locals: 2, code: tail() },
+  { params: 2, returns: true, locals: 3, code: crc(), name: "crc" },
+];
+
+/** The crc of the bytes from the address in one variable to that in another; the one for their number is overwritten. They stay as they are. */
+export function crcOfCopy(from: number, to: number, length: number): Code {
+  return [
+    ...[...get(to), ...get(from), ...op.sub, ...set(length)],
+    // Where it has to be put.
+    ...[...i32(0), ...get(length), ...op.sub, ...i32(31), ...op.and, ...i32(MESSAGE), ...op.add],
+    ...[...get(from), ...get(length), ...op.copy],
+    ...[...get(length), ...i32(0), ...call(CRC)],
+  ];
+}
+
 /** The whole module. */
 function build(): Uint8Array<ArrayBuffer> {
-  return assemble(Math.ceil((MESSAGE + KERNEL_MAX_BYTES + REMAINDER_4 + REMAINDER_1 + 64) / PAGE), [
-    { params: 2, returns: false, locals: 6, code: fold(4, 8, REMAINDER_4) },
-    { params: 2, returns: false, locals: 6, code: fold(1, 4, REMAINDER_1) },
-    { params: 2, returns: true, locals: 2, code: tail() },
-    { params: 2, returns: true, locals: 3, code: crc(), name: "crc" },
-  ]);
+  return assemble(Math.ceil(KERNEL_BYTES / PAGE), CRC32C_FUNCTIONS);
 }

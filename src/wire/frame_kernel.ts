@@ -7,6 +7,7 @@
 
 import { FooterFlag, HEADER_SIZE, Tag } from "./constants.ts";
 import { crc32cTable } from "./crc32c.ts";
+import { CRC32C_FUNCTIONS, crcOfCopy, KERNEL_BYTES, prepareCrc32c, TABLES } from "./crc32c_kernel.ts";
 import { ADDS } from "./header_sum.ts";
 import {
   advance,
@@ -14,7 +15,6 @@ import {
   call,
   type Code,
   crcOf,
-  extendTable,
   forever,
   get,
   i32,
@@ -34,15 +34,20 @@ import {
   whileLoop,
 } from "./wasm.ts";
 
-/** Memory: the crc's tables, those of what seq and tid add to it, a message's tag and header, a table of the messages at hand, and these themselves. */
-const TABLES = 0, ADDED = 16 * 1024, TEMPLATE = 32 * 1024, FOUND = TEMPLATE + 64, FRAMES = 48 * 1024;
+/** Memory: what the crcs need, tables of what seq and tid add to it, a message's tag and header, a table of the messages at hand, and these themselves. */
+const ADDED = (KERNEL_BYTES + 63) & ~63,
+  TEMPLATE = ADDED + 16 * 1024,
+  FOUND = TEMPLATE + 64,
+  FRAMES = FOUND + 16 * 1024;
+/** How many pages that takes, with the messages. */
+const PAGES = Math.ceil(FRAMES / PAGE) + 1;
 
 /** Where the messages lie in the kernel's memory. */
 export const FRAMES_AT: number = FRAMES;
 /** How many bytes of them have room there, with some to spare behind. */
-export const FRAMES_BYTES: number = 2 * PAGE - FRAMES - 64;
-/** The longest segment of a message that counts as small. From there on {@linkcode crc32c} alone is faster than the tables that are used here. */
-export const SMALL_BYTES = 1024;
+export const FRAMES_BYTES: number = PAGES * PAGE - FRAMES - 64;
+/** The longest segment of a message that counts as small. From there on the copies cost more than is gained. */
+export const SMALL_BYTES = 4096;
 /** Numbers per message in what {@linkcode FrameKernel.check} has found: where it begins, seq and tid, low half first, and whether it is like the one before. */
 export const FOUND_FIELDS = 6;
 /** At most so many are looked at in one go. */
@@ -103,7 +108,7 @@ export function makeFrameKernel(): FrameKernel | undefined {
       check: FrameKernel["check"];
       seal: FrameKernel["seal"];
     };
-    new Int32Array(memory.buffer, TABLES, 16 * 256).set(extendTable(crc32cTable));
+    prepareCrc32c(memory, crc32cTable);
     ADDS.forEach((added, i) => new Int32Array(memory.buffer, ADDED + 1024 * i, 256).set(added));
     return {
       memory: new Uint8Array(memory.buffer),
@@ -121,13 +126,17 @@ export function makeFrameKernel(): FrameKernel | undefined {
 // Where the fields are, behind the tag.
 const SEQ = 1, TID = 9, REST = 17, FRONT = 23, MIDDLE = 27, DATA = 31, CRC = 50, BODY = 54;
 
-const CRC_OF = 0;
+const CRC_OF: number = CRC32C_FUNCTIONS.length;
+/** From how many bytes on a copy, and what the crc's own kernel does with that, is faster than tables. */
+const COPY_FROM = 512;
 
 /** `crc(at, end)`. Locals: 0 where, 1 the end, 2 the crc, 3 four bytes. */
 function crc(): Code {
   const left = (bytes: number) => [...plus(0, bytes - 1), ...get(1), ...op.ltU];
   const step = (bytes: number) => [...crcOf(bytes, 0, 2, 3, TABLES), ...advance(0, bytes)];
   return [
+    ...[...get(1), ...get(0), ...op.sub, ...i32(COPY_FROM), ...op.geU, ...op.if],
+    ...[...crcOfCopy(0, 1, 3), ...op.leave, ...op.end],
     ...whileLoop(left(16), step(16)),
     ...[8, 4].flatMap((bytes) => [...left(bytes), ...op.if, ...step(bytes), ...op.end]),
     ...whileLoop(left(1), step(1)),
@@ -248,7 +257,8 @@ function seal(): Code {
 
 /** The whole module. */
 function build(): Uint8Array<ArrayBuffer> {
-  return assemble(2, [
+  return assemble(PAGES, [
+    ...CRC32C_FUNCTIONS,
     { params: 2, returns: true, locals: 2, code: crc() },
     { params: 3, returns: true, locals: 9, code: check(), name: "check" },
     { params: 7, returns: false, locals: 7, longs: 1, code: seal(), name: "seal" },

@@ -32,6 +32,8 @@ const I32 = 0x7f, I64 = 0x7e;
 export const op = {
   if: [0x04, 0x40],
   end: [0x0b],
+  /** Leaves the function, with the value that it returns. */
+  leave: [0x0f],
   add: [0x6a],
   sub: [0x6b],
   and: [0x71],
@@ -53,6 +55,8 @@ export const op = {
   isZero64: [0x50],
   and128: [0xfd, 0x4e],
   xor128: [0xfd, 0x51],
+  /** Copies bytes within the memory: where to, where from, how many. */
+  copy: [0xfc, 10, 0, 0],
   zero128: [0xfd, 0x0c, ...new Array<number>(16).fill(0)],
 } as const;
 
