@@ -308,7 +308,7 @@ export class Connection {
    * what waits in the stream; what the connection has taken is sent. It fails with a {@linkcode MessengerError} with code `session_reset`
    * or `closed` when the session is lost or over.
    *
-   * {@linkcode send} is about twice as fast where messages are small.
+   * {@linkcode send} is up to twice as fast where messages are small, and a writer several times as fast as `pipeTo`.
    *
    * @example Sending a file
    * ```ts

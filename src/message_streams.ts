@@ -7,6 +7,8 @@
 import { abortable } from "@std/async";
 import { MessengerError } from "./errors.ts";
 import { type Message, releaseThrottles } from "./message.ts";
+import { MessageIterator, MessageReader } from "./message_reader.ts";
+import { MessageWriter } from "./message_writer.ts";
 import { Ring } from "./ring.ts";
 import type { Session } from "./session.ts";
 
@@ -42,6 +44,16 @@ export class IncomingMessages {
       pull: () => this.#pull(),
       cancel: () => this.#cancel(),
     }, { highWaterMark: 0 });
+    const { stream } = this, { getReader } = stream;
+    const reader = () => new MessageReader(stream, this.#take);
+    define(stream, {
+      // A BYOB reader is refused as any such stream refuses it.
+      getReader: (options?: ReadableStreamGetReaderOptions) =>
+        options?.mode === undefined ? reader() : getReader.call(stream, options),
+      values: ({ preventCancel = false }: ReadableStreamIteratorOptions = {}) =>
+        new MessageIterator(reader(), preventCancel),
+    });
+    define(stream, { [Symbol.asyncIterator]: stream.values });
     const { carrier, id } = session;
     if (carrier === undefined) this.end();
     else for (const message of carrier.host.dispatchQueue.withdraw(id)) this.#waiting.push(message);
@@ -84,6 +96,16 @@ export class IncomingMessages {
     this.#controller.enqueue(message);
     if (this.#hasEnded && this.#waiting.length === 0) this.#close();
   }
+
+  /** Hands a message that waits past the stream, to who reads it and waits for nothing. */
+  readonly #take = (): Message | undefined => {
+    const message = this.#waiting.shift();
+    if (message === undefined) return undefined;
+    this.#letGo();
+    this.#handed = message;
+    if (this.#hasEnded && this.#waiting.length === 0) this.#close();
+    return message;
+  };
 
   #close(): void {
     this.#detach();
@@ -142,6 +164,7 @@ export class OutgoingMessages {
       },
       abort: () => this.#detach(),
     }, { highWaterMark: WRITABLE_MARK, size: weight });
+    define(this.stream, { getWriter: () => new MessageWriter(this.stream, this.#send) });
   }
 
   /** What was sent is lost. */
@@ -163,9 +186,25 @@ export class OutgoingMessages {
     if (session.isFull) return abortable(session.ready, this.#controller.signal);
   }
 
+  /** Sends a message past the stream. Where there is no room, or something is wrong, the stream is the one to say so. */
+  readonly #send = (message: Message): boolean => {
+    const session = this.#session;
+    try {
+      if (session.outgoing !== this || !session.hasRoomFor(weight(message))) return false;
+      return session.carrier?.enqueue(message) ?? false;
+    } catch {
+      return false;
+    }
+  };
+
   #detach(): void {
     if (this.#session.outgoing === this) this.#session.outgoing = undefined;
   }
+}
+
+/** Gives a stream methods of its own in place of those of its kind. */
+function define(stream: object, methods: Record<PropertyKey, unknown>): void {
+  for (const key of Reflect.ownKeys(methods)) Object.defineProperty(stream, key, { value: methods[key] });
 }
 
 function weight(message: Message): number {

@@ -127,6 +127,11 @@ export class Session {
     return !this.#hasRoom(this.highWaterMark);
   }
 
+  /** Whether there will still be room behind a message of so many bytes. */
+  hasRoomFor(bytes: number): boolean {
+    return this.out.bytes + bytes < this.highWaterMark;
+  }
+
   /** Fulfils when there is room for more messages. */
   get ready(): Promise<void> {
     if (!this.isFull) return READY;

@@ -7,6 +7,7 @@ import {
   assertNotStrictEquals,
   assertRejects,
   assertStrictEquals,
+  assertThrows,
 } from "@std/assert";
 import { test } from "node:test";
 import {
@@ -309,4 +310,80 @@ test("a message that is too long fails the writable and not the connection", asy
   const { near } = line;
   await rejectsWith("invalid", near.writable.getWriter().write(new Message(1, { data: new Uint8Array(11) })));
   await source([1]).pipeTo(near.writable);
+});
+
+test("reads that nobody waited for in between are answered in order, whether messages are there or come later", async () => {
+  await using line = await Line.open();
+  const { near } = line, read: Promise<ReadableStreamReadResult<Message>>[] = [];
+  near.send(numbered(0));
+  const reader = (await line.far).readable.getReader();
+  const readSome = (count: number) => {
+    for (let i = 0; i < count; i++) read.push(reader.read());
+  };
+  assertEquals((await reader.read()).value?.tid, 0);
+  readSome(5);
+  for (const tid of range(1, 3)) near.send(numbered(tid));
+  await read[2];
+  readSome(1);
+  for (const tid of range(4, 30)) near.send(numbered(tid));
+  await near.flush();
+  readSome(24);
+  assertEquals((await Promise.all(read)).map(({ value }) => value?.tid), range(1, 30));
+  await reader.cancel();
+});
+
+test("a reader that has let go of the stream reads no more, and the next one goes on", async () => {
+  await using line = await Line.open();
+  const { near } = line;
+  for (const tid of range(1, 6)) near.send(numbered(tid));
+  const { readable } = await line.far, first = readable.getReader();
+  assertThrows(() => readable.getReader(), TypeError);
+  assertThrows(() => readable.getReader({ mode: "byob" }), TypeError);
+  assertEquals((await first.read()).value?.tid, 1);
+  first.releaseLock();
+  await assertRejects(() => first.read(), TypeError);
+  for await (const { tid } of readable.values({ preventCancel: true })) {
+    if (tid === 3) break;
+  }
+  const second = readable.getReader();
+  assertEquals((await second.read()).value?.tid, 4);
+  second.releaseLock();
+  const tids: number[] = [];
+  for await (const { tid } of readable) {
+    tids.push(tid);
+    if (tid === 6) break;
+  }
+  assertEquals([tids, readable.locked], [[5, 6], false]);
+});
+
+test("messages that were written with and without room arrive in order, and ready waits for those without", async () => {
+  await using duo = await Duo.open(await memory.open(), { sendHighWaterMark: 5000 });
+  const hold = duo.a.network.breakAt(1, { sent: 0 }), connection = duo.a.to(duo.b);
+  const writer = connection.writable.getWriter(), written: Promise<void>[] = [];
+  for (const tid of range(1, 400)) written.push(writer.write(numbered(tid)));
+  assertLess(connection.queued, 30);
+  let isReady = false;
+  const ready = writer.ready.then(() => isReady = true);
+  await hold.reached;
+  assert(!isReady);
+  hold.release();
+  await ready;
+  for (const tid of range(401, 410)) written.push(writer.write(numbered(tid)));
+  await Promise.all(written);
+  await writer.close();
+  assertEquals(duo.b.tids, range(1, 410));
+});
+
+test("what is written behind close(), abort(), or by a writer that has let go, is refused and not sent", async () => {
+  for (const end of ["close", "abort", "releaseLock"] as const) {
+    await using duo = await Duo.open(await memory.open());
+    const writer = duo.a.to(duo.b).writable.getWriter();
+    await writer.write(numbered(1));
+    writer.closed.catch(() => {});
+    const ended = Promise.resolve(writer[end]()).catch(() => {});
+    await assertRejects(() => writer.write(numbered(2)));
+    await ended;
+    await duo.a.connection.flush();
+    assertEquals(duo.b.tids, [1]);
+  }
 });
