@@ -41,6 +41,8 @@ export interface RuntimeCommandOptions {
    * @default {["--allow-net"]}
    */
   readonly permissions?: readonly string[];
+  /** Where the script is, if it is somebody's who uses the module: it finds that by what is in its folder. */
+  readonly folder?: string;
 }
 
 /** A program that npm installs for this repository: a runtime, or TypeScript's own compiler. */
@@ -101,9 +103,9 @@ export function runtimeCommand(
   options: RuntimeCommandOptions = {},
 ): Command {
   const command = binary(runtime);
-  const path = /^([\\/]|[A-Za-z]:)/.test(script) ? script : `${root}/${script}`;
+  const { permissions = ["--allow-net"], folder } = options;
+  const path = /^([\\/]|[A-Za-z]:)/.test(script) ? script : `${folder ?? root}/${script}`;
   if (runtime !== "deno") return { command, args: [path, ...args] };
-  const { permissions = ["--allow-net"] } = options;
-  const settings = [`--config=${root}/deno.json`, `--import-map=${importMap}`];
+  const settings = folder === undefined ? [`--config=${root}/deno.json`, `--import-map=${importMap}`] : [];
   return { command, args: ["run", "--quiet", "--no-prompt", ...settings, ...permissions, path, ...args] };
 }
