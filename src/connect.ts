@@ -23,7 +23,15 @@ import type { Link } from "./link.ts";
 import type { Pipe } from "./pipe.ts";
 import { EntityAddress } from "./wire/address.ts";
 import { type ConnectReply, type ConnectRequest, decodeConnectReply, encodeConnect } from "./wire/connect.ts";
-import { ADDRESS_SIZE, AuthProtocol, CONNECT_LOSSY, CONNECT_REPLY_SIZE, Tag, tagName } from "./wire/constants.ts";
+import {
+  ADDRESS_SIZE,
+  AuthProtocol,
+  CONNECT_LOSSY,
+  CONNECT_REPLY_SIZE,
+  Protocol,
+  Tag,
+  tagName,
+} from "./wire/constants.ts";
 
 /**
  * Dials the Pipe's peer and agrees on a session with it. Ceph's `Pipe::connect`. When it returns, the session is open, or waits for the
@@ -55,6 +63,18 @@ export async function connect(pipe: Pipe): Promise<void> {
     environment.clearTimer(timer);
     pipe.dialing = undefined;
   }
+}
+
+/** Nearly always the peer is of another kind than the one that was dialled: each kind of Ceph's daemons speaks a protocol of its own. */
+function otherProtocol(peer: string, spoken: number, ours: number): MessengerError {
+  const [kind] = Object.entries(Protocol).find(([, protocol]) => protocol === spoken) ?? [];
+  const hint = kind === undefined
+    ? ""
+    : `: it seems to be of type "${kind.toLowerCase()}", which has to be said to connectTo`;
+  return new MessengerError(
+    "incompatible",
+    `Cannot connect to ${peer}: it speaks protocol ${spoken}, not ${ours}${hint}`,
+  );
 }
 
 class ConnectHandshake {
@@ -161,10 +181,7 @@ class ConnectHandshake {
       case Tag.FEATURES:
         throw missingFeatures(pipe.peer, reply.features & ~request.features, "it requires");
       case Tag.BADPROTOVER:
-        throw new MessengerError(
-          "incompatible",
-          `Cannot connect to ${pipe.peer}: it speaks protocol ${reply.protocolVersion}, not ${request.protocolVersion}`,
-        );
+        throw otherProtocol(pipe.peer, reply.protocolVersion, request.protocolVersion);
       case Tag.BADAUTHORIZER:
         throw new MessengerError("auth", `Cannot connect to ${pipe.peer}: it refused our authorizer`);
       case Tag.CHALLENGE_AUTHORIZER:

@@ -212,6 +212,25 @@ for (
   });
 }
 
+test("a peer that was dialled as another kind of daemon than it is, is named in the error", async () => {
+  const network = new MemoryNetwork(), failed = Promise.withResolvers<string>();
+  await using osd = new Messenger({ network, name: "osd.0" });
+  osd.addDispatcherTail({ dispatch: () => {} });
+  const address = await osd.bind("127.0.0.1:7001");
+  const client = new Messenger({ network, log: ({ error }) => error !== undefined && failed.resolve(error.message) });
+  const connection = client.connectTo(address);
+  connection.send(new Message(PING));
+  assertEquals(
+    await failed.promise,
+    `Cannot connect to ${address}: it speaks protocol 24, not 0: it seems to be of type "osd", which has to be said to connectTo`,
+  );
+  connection.markDown();
+  const right = client.connectTo(address, { type: "osd" });
+  right.send(new Message(PING));
+  await right.flush();
+  await client.shutdown();
+});
+
 test("SEQ in the middle of what was sent replays only what the peer lacks, under the old numbers", async () => {
   await using script = await scripted();
   for (let i = 1; i <= 4; i++) script.connection.send(new Message(PING, { tid: i }));
