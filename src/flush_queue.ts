@@ -4,6 +4,11 @@
  * @module
  */
 
+/** After how many messages what a loop over a stream has sent so far leaves, while it goes on with the rest; as many as a dispatcher gets. */
+const MANY_TAKEN = 32;
+/** How many microtasks such a loop may take for one message. Who waits for longer waits for something else, too. */
+const PATIENCE = 8;
+
 /**
  * The Writers of a messenger that have something new to send. They get their turn when the dispatchers have been called for all that has arrived, so that
  * the answers to one chunk of messages leave in one write; and else in the runtime's own time.
@@ -15,6 +20,10 @@ export class FlushQueue {
   #isHeld = false;
   /** Something has arrived, and nothing has been sent since on anybody's own account. */
   #isPrompt = false;
+  /** Messages that loops over streams have taken since the last turn, how many that were when it was looked last, and how often they were as many. */
+  #taken = 0;
+  #seen = 0;
+  #looks = 0;
 
   /** @param schedule Calls `run` soon: in a microtask, or where writes are synchronous, in a turn of its own. */
   constructor(schedule: (run: () => void) => void) {
@@ -32,6 +41,11 @@ export class FlushQueue {
     this.#isPrompt = false;
   }
 
+  /** A loop over a stream has taken a message. It runs in microtasks, and if each of its answers left at once, it would leave alone. */
+  taken(): void {
+    this.#taken++;
+  }
+
   /** Keeps everything back until {@linkcode release}, which is sure to come before anything else can happen. */
   hold(): void {
     this.#isHeld = true;
@@ -45,6 +59,12 @@ export class FlushQueue {
   }
 
   readonly #run = (): void => {
+    if (this.#taken > 0 && this.#taken < MANY_TAKEN) {
+      this.#looks = this.#taken === this.#seen ? this.#looks + 1 : 0;
+      this.#seen = this.#taken;
+      if (this.#looks < PATIENCE) return queueMicrotask(this.#run);
+    }
+    this.#taken = this.#seen = this.#looks = 0;
     this.#isScheduled = false;
     this.#flushAll();
   };

@@ -93,6 +93,7 @@ export class IncomingMessages {
     this.#isWanted = false;
     this.#letGo();
     this.#handed = message;
+    this.#session.carrier?.host.messageTaken();
     this.#controller.enqueue(message);
     if (this.#hasEnded && this.#waiting.length === 0) this.#close();
   }
@@ -103,6 +104,7 @@ export class IncomingMessages {
     if (message === undefined) return undefined;
     this.#letGo();
     this.#handed = message;
+    this.#session.carrier?.host.messageTaken();
     if (this.#hasEnded && this.#waiting.length === 0) this.#close();
     return message;
   };

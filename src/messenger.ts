@@ -546,6 +546,7 @@ export class Messenger implements AsyncDisposable {
       streamedLimits: { ...this.#options, maxDataBytes: this.#options.maxStreamedDataBytes },
       network: async () => this.#network ??= await defaultNetwork(),
       defer: (flush) => this.#flushQueue.add(flush),
+      messageTaken: () => this.#flushQueue.taken(),
       nextGlobalSeq: (above = 0) => this.#globalSeq = Math.max(this.#globalSeq, above) + 1,
       protocolVersion: (peerType, role) => {
         if (peerType === this.#host.name.type) return this.#options.clusterProtocol;

@@ -39,6 +39,8 @@ export interface PipeHost {
   network(): Promise<Network>;
   /** How a Writer puts its flush off; known once the network is. */
   defer(flush: () => void): void;
+  /** A loop over a stream has taken a message: its answer may wait for those to the next ones. */
+  messageTaken(): void;
   /** The next number of a connection attempt, above `above`. Ceph's `get_global_seq`. */
   nextGlobalSeq(above?: number): number;
   /** The protocol version for a peer of that kind. Ceph's `get_proto_version`. */

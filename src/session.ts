@@ -34,7 +34,7 @@ export type PipeState = "accepting" | "connecting" | "open" | "standby" | "wait"
 /** What a session asks of the Pipe that carries it. */
 export interface SessionCarrier {
   /** The messenger. */
-  readonly host: Pick<PipeHost, "options" | "counters" | "dispatchQueue" | "streamedTypes">;
+  readonly host: Pick<PipeHost, "options" | "counters" | "dispatchQueue" | "streamedTypes" | "messageTaken">;
   readonly state: PipeState;
   /** Whether nobody acknowledges what is sent. */
   readonly isLossy: boolean;

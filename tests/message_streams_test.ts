@@ -24,6 +24,7 @@ import {
 } from "../mod.ts";
 import { Duo, numbered, range } from "./support/duo.ts";
 import { eventually } from "./support/eventually.ts";
+import { Interceptor } from "./support/interceptor.ts";
 import { networks } from "./support/networks.ts";
 
 const MIB = 1024 * 1024;
@@ -386,4 +387,37 @@ test("what is written behind close(), abort(), or by a writer that has let go, i
     await duo.a.connection.flush();
     assertEquals(duo.b.tids, [1]);
   }
+});
+
+test("what a loop over the stream answers to messages that came together leaves together", async () => {
+  let chunks = 0;
+  const network = await memory.open();
+  const counting = new Interceptor(network, ({ direction, length }) => {
+    if (direction === "received") chunks++;
+    return length;
+  });
+  await using server = new Messenger({ network });
+  server.addDispatcherTail({
+    handleFastAccept: async ({ readable, writable }) => {
+      const writer = writable.getWriter();
+      for await (const { tid } of readable) {
+        await writer.ready;
+        void writer.write(numbered(tid));
+      }
+    },
+  });
+  await server.bind("127.0.0.1:0");
+  await using client = new Messenger({ network: counting });
+  const near = client.connectTo(server.address), answers: number[] = [];
+  near.send(numbered(0));
+  for await (const { tid } of near.readable) {
+    answers.push(tid);
+    if (tid === 0) {
+      chunks = 0;
+      for (const next of range(1, 64)) near.send(numbered(next));
+    }
+    if (tid === 64) break;
+  }
+  assertEquals(answers, range(0, 64));
+  assertLess(chunks, 8);
 });
