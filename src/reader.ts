@@ -297,6 +297,7 @@ export class Reader {
       from = source.at;
     if (kernel === undefined || pipe.security !== undefined || this.#segments > SMALL_BYTES) return false;
     if (policy.throttlerMessages !== undefined || policy.throttlerBytes !== undefined) return false;
+    if (this.#isOfStreamedType(chunk, from)) return false;
     const length = Math.min(source.available, this.#portion, FRAMES_BYTES);
     if (session.heldBytes + 2 * length > host.dispatchThrottle.room) return false;
     kernel.memory.set(chunk.subarray(from, from + length), FRAMES_AT);
@@ -316,7 +317,13 @@ export class Reader {
         header.seq = toU64(found[field + 1]!, found[field + 2]!);
         header.tid = toU64(found[field + 3]!, found[field + 4]!);
       }
-      if (this.#wasReceived() || header.seq !== header.seq || header.tid !== header.tid) return i > 0;
+      // Larger than a number can be: the other way says so.
+      if (Number.isNaN(header.seq + header.tid)) return i > 0;
+      if (this.#wasReceived()) {
+        this.#ignore();
+        source.at = at + TAGGED_HEADER_SIZE + this.#segments + footerBytes;
+        continue;
+      }
       if (!host.dispatchThrottle.getOrFail(this.#segments)) return i > 0;
       this.#hold();
       source.at = at + TAGGED_HEADER_SIZE + this.#segments + footerBytes;
@@ -325,6 +332,12 @@ export class Reader {
     // Where the chunk ends in the middle of the first one, that says nothing of those that come.
     if (count > 0 || length < source.available) this.#portion = Math.max(LEAST_PORTION, 2 * (source.at - from));
     return count > 0;
+  }
+
+  /** Whether the data of the message whose tag is at `at` are received as a stream. */
+  #isOfStreamedType(bytes: Uint8Array, at: number): boolean {
+    const { streamedTypes } = this.#pipe.host;
+    return streamedTypes.size > 0 && streamedTypes.has(getU16(bytes, at + TYPE_AT));
   }
 
   /** Begins to collect so many bytes. */
@@ -346,7 +359,7 @@ export class Reader {
     const pipe = this.#pipe;
     switch (bytes[at]) {
       case Tag.MSG:
-        this.#isStreamed = pipe.host.streamedTypes.size > 0 && pipe.host.streamedTypes.has(getU16(bytes, at + TYPE_AT));
+        this.#isStreamed = this.#isOfStreamedType(bytes, at);
         headers.decode(bytes, at + 1, this.#header, this.#isStreamed ? pipe.host.streamedLimits : pipe.host.options);
         this.#head = headers.head;
         this.#segments = this.#header.frontLength + this.#header.middleLength + this.#header.dataLength;

@@ -3,12 +3,14 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import { concat } from "@std/bytes";
 import { test } from "node:test";
 import { EntityAddress, Messenger, type MessengerError, ProtocolError } from "../mod.ts";
 import { BANNER_V2 } from "../src/wire/constants.ts";
 import { MemoryNetwork } from "../src/net/memory.ts";
 import type { SocketAddress } from "../src/net/network.ts";
 import { crc32c } from "../src/wire/crc32c.ts";
+import { range } from "./support/duo.ts";
 import { banner, connectBytes, messageBytes, RawPeer } from "./support/raw_peer.ts";
 import { networks } from "./support/networks.ts";
 import { Recorder } from "./support/recorder.ts";
@@ -202,6 +204,23 @@ test("an old message is dropped, a skipped number is no matter, and data without
   await recorder.until(() => recorder.messages.length === 2);
   assertEquals(recorder.messages.map(({ seq }) => seq), [5, 9]);
   assertEquals(server.stats().duplicate_messages, 2);
+  peer.socket.abort();
+});
+
+test("of many messages that come together, those that came before are dropped, wherever they are among the others", async () => {
+  const network = new MemoryNetwork();
+  await using server = new Messenger({ network });
+  const recorder = new Recorder();
+  server.addDispatcherTail(recorder);
+  await server.bind("127.0.0.1:7001");
+  const peer = await RawPeer.dial(network, { transport: "tcp", hostname: "127.0.0.1", port: 7001 });
+  await peer.open();
+  const seqs = [1, 2, 3, 2, 2, ...range(1, 100), 7, ...range(90, 200), ...range(1, 200), 201];
+  await peer.write(concat(seqs.map((seq) => messageBytes(data, { seq, tid: seq }))));
+  await recorder.until(() => recorder.messages.length === 201);
+  assertEquals(recorder.messages.map(({ seq }) => seq), range(1, 201));
+  assertEquals(server.stats().duplicate_messages, seqs.length - 201);
+  assertEquals(server.stats().dispatch_throttle_bytes, 0);
   peer.socket.abort();
 });
 

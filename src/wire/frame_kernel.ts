@@ -194,7 +194,8 @@ function check(): Code {
       ...segment(MIDDLE, middle, data),
       ...segment(DATA, data, foot),
       ...leaveIf([...get(end), ...get(foot), ...get(footerSize), ...op.add, ...op.ltU]),
-      ...[...isLikeBefore, ...set(isLike)],
+      // The first one is like none: nothing is known of what came before it.
+      ...[...isLikeBefore, ...get(count), ...i32(0), ...op.ne, ...op.and, ...set(isLike)],
       // The crc of what is like the one before is not summed up again.
       ...[...get(isLike), ...op.not, ...op.if, ...crcOfHeader(at), ...added(at), ...op.xor, ...set(rest), ...op.end],
       ...leaveUnless([...get(rest), ...added(at), ...op.xor], [...get(at), ...load32(CRC)]),
