@@ -62,6 +62,14 @@ export class OutQueue {
     return this.#cursor;
   }
 
+  /**
+   * The number of the last message that was sent in any connection. A peer that had it in an earlier one may acknowledge it before it comes again; nothing
+   * beyond it can be acknowledged.
+   */
+  get lastSeq(): number {
+    return this.outSeq + this.#sent.length - this.#cursor;
+  }
+
   /** The number up to which everything was acknowledged. */
   get acknowledged(): number {
     return this.outSeq - this.#cursor;

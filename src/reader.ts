@@ -49,7 +49,7 @@ type Phase =
   | "data"
   /** Collecting the footer behind them. */
   | "footer"
-  /** Passing over such a message that was received before. */
+  /** Passing over a message that was received before. It takes no share of the throttles: what holds that may wait for what comes behind it. */
   | "skip";
 
 /** One for all Readers: what arrives at one program is much alike. */
@@ -363,14 +363,20 @@ export class Reader {
         headers.decode(bytes, at + 1, this.#header, this.#isStreamed ? pipe.host.streamedLimits : pipe.host.options);
         this.#head = headers.head;
         this.#segments = this.#header.frontLength + this.#header.middleLength + this.#header.dataLength;
+        if (this.#wasReceived()) {
+          this.#skip = this.#segments + footerSize(pipe.oldFooter);
+          this.#phase = "skip";
+          break;
+        }
+        this.#endReplaced();
         this.#phase = "throttle";
         if (this.#isStreamed) this.#expectStream();
         break;
       case Tag.ACK: {
         const seq = decodeAck(bytes, at + 1), { session } = pipe;
         // A lossy session remembers nothing that an ack could be about.
-        if (seq > session.out.outSeq && !pipe.policy.lossy) {
-          throw new ProtocolError("ack", seq, `at most ${session.out.outSeq}, the last number sent`);
+        if (seq > session.out.lastSeq && !pipe.policy.lossy) {
+          throw new ProtocolError("ack", seq, `at most ${session.out.lastSeq}, the last number sent`);
         }
         if (session.out.handleAck(seq) > 0) session.acknowledged();
         if (pipe.closeRequested) pipe.writer.wake();
@@ -471,6 +477,16 @@ export class Reader {
     else this.#phase = "body";
   }
 
+  /**
+   * Another message comes in place of the one whose data were arriving when the last connection broke: its sender has given that up. It must not keep its share of
+   * the throttles, as the message at hand may wait for that.
+   */
+  #endReplaced(): void {
+    const { session } = this.#pipe, { arriving } = session;
+    if (arriving === undefined || arriving.isOf(this.#header)) return;
+    session.endArriving(arriving.abandoned());
+  }
+
   /** Whether the message at hand came in over an earlier connection, and is replayed because no ack for it arrived. */
   #wasReceived(): boolean {
     return this.#header.seq <= this.#pipe.session.inSeq;
@@ -501,13 +517,8 @@ export class Reader {
 
   /** A message whose data are a stream is about to come: for the first time, again, or again from where it was cut off. */
   #expectStream(): void {
-    const { session, oldFooter } = this.#pipe, header = this.#header;
+    const { session } = this.#pipe, header = this.#header;
     this.#data = undefined;
-    if (this.#wasReceived()) {
-      this.#skip = this.#segments + footerSize(oldFooter);
-      this.#phase = "skip";
-      return;
-    }
     // What it held of the throttles it still holds.
     if (session.arriving?.isOf(header)) {
       this.#data = session.arriving;
@@ -577,10 +588,6 @@ export class Reader {
       throw new ProtocolError("signature", "another one", "the session key's");
     }
     this.#learnSender();
-    if (this.#wasReceived()) {
-      this.#ignore();
-      return this.#release();
-    }
     this.#accept(source, bytes, at);
   }
 

@@ -14,6 +14,7 @@ import {
   MessageType,
   Messenger,
   MessengerError,
+  type MessengerOptions,
   type Policy,
   RequestType,
   type SessionSecurity,
@@ -24,7 +25,7 @@ import {
 } from "../mod.ts";
 import { WINDOW } from "../src/incoming_data.ts";
 import { MemoryNetwork, SeededRandom } from "../src/testing.ts";
-import { Tag } from "../src/wire/constants.ts";
+import { Feature, MESSENGER_FEATURES, Tag } from "../src/wire/constants.ts";
 import { anySize, pattern, readAll, Source } from "./support/byte_streams.ts";
 import { eventually } from "./support/eventually.ts";
 import { connectBytes, messageBytes, RawPeer } from "./support/raw_peer.ts";
@@ -264,7 +265,7 @@ test("a shutdown in the middle of streams leaves nothing, on either side", () =>
 
 /** A server that a peer is played to, byte by byte. */
 async function playTo(
-  options: { readonly maxStreamedDataBytes?: number; readonly policy?: Policy },
+  options: Pick<MessengerOptions, "maxStreamedDataBytes" | "dispatchThrottleBytes"> & { readonly policy?: Policy },
   scenario: (dial: () => Promise<RawPeer>, server: Messenger, received: ReturnType<typeof receive>) => Promise<void>,
 ): Promise<void> {
   const network = new MemoryNetwork(), { policy = statelessServer(), ...rest } = options, peers: RawPeer[] = [];
@@ -368,10 +369,11 @@ for (
     ["of another length", pattern(999), { type: FILE }],
     ["of other bytes", pattern(1000, 9), { type: FILE }],
     ["that is no stream", pattern(1000), { type: 1 }],
+    ["that needs all the room there is", pattern(2500), { type: 1 }],
   ] as const
 ) {
   test(`a message ${what} under the number of one that was cut off takes its place`, () =>
-    playTo({ policy: statefulServer() }, async (dial, server, received) => {
+    playTo({ policy: statefulServer(), dispatchThrottleBytes: 3000 }, async (dial, server, received) => {
       let peer = await dial();
       await peer.open();
       await peer.write(beginning(messageBytes(pattern(1000), { type: FILE, tid: 7 }), 500));
@@ -437,3 +439,29 @@ test("under a session key the whole of a stream is signed at its end, and a wron
     );
   }
 });
+
+const WITHOUT_SEQ = losslessPeerReuse({ featuresSupported: MESSENGER_FEATURES & ~Feature.RECONNECT_SEQ });
+
+test("a message that comes again does not wait for room that the stream behind it holds", () =>
+  VirtualPair.play(
+    { a: { policy: WITHOUT_SEQ }, b: { ...STREAMED, policy: WITHOUT_SEQ, dispatchThrottleBytes: 6000 } },
+    async (pair) => {
+      const received = receive(pair.b.messenger), connection = pair.dial();
+      connection.send(new Message(FILE + 1, { tid: 1 }));
+      await pair.finish(connection.flush());
+      // What follows arrives, and the acks for it do not.
+      for (const link of pair.network.connections) link.inflict({ kind: "black_hole", to: "dialler", afterBytes: 0 });
+      connection.send(new Message(FILE + 1, { tid: 2, data: pattern(5000) }));
+      const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>(), writer = writable.getWriter();
+      connection.send(new Message(FILE, { tid: 3, data: readable, dataLength: 2000 }));
+      await pair.finish(writer.write(pattern(2000).subarray(0, 500)));
+      await pair.until(() => pair.b.messenger.stats().msgr_recv_messages === 3);
+      for (const link of pair.network.connections) link.cut("both");
+      void writer.write(pattern(2000).subarray(500));
+      void writer.close();
+      await pair.until(() => received.length === 3 && connection.queued === 0);
+      assertEquals(received.map(([tid, { length }]) => [tid, length]), [[1, 0], [2, 5000], [3, 2000]]);
+      assertEquals(received[2]![1], pattern(2000));
+      assertEquals(pair.b.messenger.stats().duplicate_messages, 1);
+    },
+  ));

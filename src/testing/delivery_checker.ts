@@ -316,12 +316,19 @@ export class Party {
     };
   }
 
-  /** Sends a message as `connection.send` does, and expects it to arrive at the party `to`. */
-  send(connection: Connection, message: Message, to: string): boolean {
+  /**
+   * Sends a message as `connection.send` does, and expects it to arrive at the party `to`.
+   *
+   * @param connection The connection.
+   * @param message The message.
+   * @param to The name of the party at its other end.
+   * @param whole What arrives, where the message itself does not tell: one whose data are a stream.
+   */
+  send(connection: Connection, message: Message, to: string, whole: Message = message): boolean {
     if (!connection.send(message)) return false;
     let outgoing = this.#outgoing.get(connection);
     if (outgoing === undefined) this.#outgoing.set(connection, outgoing = this.#checker.begin(this, to));
-    this.#checker.accepted(outgoing, message);
+    this.#checker.accepted(outgoing, whole);
     return true;
   }
 
@@ -399,7 +406,9 @@ function differenceOf(sent: Message, received: Message): string | undefined {
     if (part === "priority" && sent.priority === 0) continue;
     if (sent[part] !== received[part]) return part;
   }
-  return SEGMENTS.find((part) => !isEqual(sent[part], received[part]));
+  if (sent.dataLength !== received.dataLength) return "dataLength";
+  // Data that are received as a stream are for its reader to look at.
+  return SEGMENTS.find((part) => !(part === "data" && received.isStreamed) && !isEqual(sent[part], received[part]));
 }
 
 function isEqual(a: Uint8Array, b: Uint8Array): boolean {

@@ -27,7 +27,7 @@ import { Throttle } from "../throttle.ts";
 import type { EntityAddress } from "../wire/address.ts";
 import { AuthProtocol, Feature, MESSENGER_FEATURES, Tag, tagName } from "../wire/constants.ts";
 import { EntityName } from "../wire/entity.ts";
-import { DeliveryChecker, type Party } from "./delivery_checker.ts";
+import { DeliveryChecker, type DeliveryPromise, type Party } from "./delivery_checker.ts";
 import {
   type Action,
   canBothDial,
@@ -73,6 +73,12 @@ export interface SimulateOptions {
   readonly trace?: boolean;
   /** Where to count what the protocol went through. */
   readonly coverage?: StateCoverage;
+  /**
+   * Whether the data of some messages are streams, at the sender or at both ends.
+   *
+   * @default {false}
+   */
+  readonly streams?: boolean;
 }
 
 const PLAIN = 0x8001, FAST = 0x8002;
@@ -135,6 +141,8 @@ class Simulation {
   readonly #random: SeededRandom;
   readonly #coverage: StateCoverage | undefined;
   readonly #trace: Trace | undefined;
+  readonly #streams: boolean;
+  readonly #promise: (from: string, to: string) => DeliveryPromise;
   readonly #places: Place[] = [];
   /** Where whoever has a nonce is. */
   readonly #byNonce = new Map<number, number>();
@@ -157,8 +165,9 @@ class Simulation {
   /** Messages that nobody could send when their time came: the next who sends anything sends them too. */
   #owed = 0;
 
-  constructor(schedule: Schedule, { trace = false, coverage }: SimulateOptions) {
+  constructor(schedule: Schedule, { trace = false, coverage, streams = false }: SimulateOptions) {
     this.#schedule = schedule;
+    this.#streams = streams;
     const { seed, edges, messengers } = schedule;
     this.#environment = new VirtualEnvironment({ seed });
     this.#random = new SeededRandom(seed, 3);
@@ -173,7 +182,8 @@ class Simulation {
         return [`${a} ${b}`, `${b} ${a}`].map((pair) => [pair, { lossy, told }] as const);
       }),
     );
-    this.#checker = new DeliveryChecker({ promise: (from, to) => promises.get(`${from} ${to}`)!, ...log });
+    this.#promise = (from, to) => promises.get(`${from} ${to}`)!;
+    this.#checker = new DeliveryChecker({ promise: this.#promise, ...log });
     this.#network = new SimulatedNetwork(this.#environment, {
       seed,
       capacity: schedule.capacity,
@@ -267,6 +277,8 @@ class Simulation {
       absenceTimeout: ABSENCE_TIMEOUT,
       backoff: exponentialBackoff({ initial: 5, max: 100, jitter: 0.5 }),
       clusterProtocol: plan.clusterProtocol,
+      // Where others overtake what waits for its reader, an end would leave gaps that say nothing.
+      streamedTypes: this.#streams && plan.dispatch !== "fast" ? [PLAIN] : [],
       log: (event) => this.#sawStatus(place, event),
       onDispatchError: (error) => this.#checker.violate(`A dispatcher of ${plan.name} failed: ${error}`),
     });
@@ -322,6 +334,7 @@ class Simulation {
     const dispatcher: Dispatcher = {
       dispatch: (message) => {
         handle(message);
+        if (message.isStreamed) return this.#readData(plan.name, message);
         if (plan.dispatch === "slow" && this.#random.chance(0.5)) {
           return this.#environment.sleep(this.#random.next() * 4);
         }
@@ -460,7 +473,50 @@ class Simulation {
   /** Sends messages of all kinds. */
   #send(from: Place, connection: Connection, to: number, count: number): void {
     for (let i = 0; i < count; i++) {
-      if (!from.party.send(connection, this.#message(), this.#places[to]!.plan.name)) this.#owed++;
+      const message = this.#message(), name = this.#places[to]!.plan.name;
+      const isStream = this.#streams && message.dataLength > 0 && this.#random.chance(0.3);
+      if (!from.party.send(connection, isStream ? this.#streamed(message) : message, name, message)) this.#owed++;
+    }
+  }
+
+  /** The same message, whose data come in pieces, now and then after a while. */
+  #streamed(message: Message): Message {
+    const { type, tid, priority, version, compatVersion, front, middle, data: bytes, dataLength } = message;
+    const random = this.#random, isSlow = random.chance(0.3);
+    let at = 0;
+    const data = new ReadableStream<Uint8Array>({
+      pull: async (controller) => {
+        if (isSlow) await this.#environment.sleep(random.next() * 3);
+        if (at === bytes.length) return controller.close();
+        const length = random.int(1, bytes.length);
+        controller.enqueue(bytes.subarray(at, at + length));
+        at = Math.min(bytes.length, at + length);
+      },
+    }, { highWaterMark: 0 });
+    return new Message(type, { tid, priority, version, compatVersion, front, middle, data, dataLength });
+  }
+
+  /** Reads the data of a message, which are known by its number, and takes a while for it now and then. */
+  async #readData(name: string, { tid, dataLength, dataStream, source }: Message): Promise<void> {
+    const isSlow = this.#random.chance(0.3);
+    let at = 0;
+    try {
+      for await (const chunk of dataStream) {
+        if (!chunk.every((byte, i) => byte === CONTENTS[tid % 4096 + at + i])) {
+          this.#checker.violate(`${name} was given other data with ${tid} than were sent, behind ${at} bytes`);
+        }
+        at += chunk.length;
+        if (isSlow) await this.#environment.sleep(this.#random.next() * 3);
+      }
+      if (at !== dataLength) {
+        this.#checker.violate(`${name} was given ${at} bytes of data with ${tid}, not ${dataLength}`);
+      }
+    } catch (error) {
+      const { code } = error as MessengerError;
+      if (code === "session_reset" || code === "closed") return;
+      // Who is not told that the peer has lost the session finds another message under the number.
+      if (code === "aborted" && !this.#promise(String(source), name).told) return;
+      this.#checker.violate(`${name}, data of ${tid}: ${error}`);
     }
   }
 

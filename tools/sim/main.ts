@@ -1,5 +1,5 @@
 /**
- * Plays schedules of faults, on all cores: `deno task sim [--seeds=N] [--from=S] [--jobs=J] [--runtime=deno|bun|node] [--until-failure]`, or
+ * Plays schedules of faults, on all cores: `deno task sim [--seeds=N] [--from=S] [--jobs=J] [--runtime=deno|bun|node] [--streams] [--until-failure]`, or
  * one of them with all that happens in it: `deno task sim --seed=S`.
  *
  * @module
@@ -25,6 +25,7 @@ const { values } = parseArgs({
     from: { type: "string", default: "1" },
     jobs: { type: "string", default: String(availableParallelism()) },
     runtime: { type: "string", default: ownRuntime() },
+    streams: { type: "boolean", default: false },
     "until-failure": { type: "boolean", default: false },
   },
 });
@@ -33,7 +34,7 @@ process.exitCode = values.seed === undefined ? await playMany() : await replay(N
 
 /** Plays one schedule and prints all that happens. */
 async function replay(seed: number): Promise<number> {
-  const { trace, violations } = await simulate(seed, { trace: true });
+  const { trace, violations } = await simulate(seed, { trace: true, streams: values.streams });
   console.log(trace);
   for (const violation of violations) console.log(`VIOLATION: ${violation}`);
   if (violations.length === 0) console.log(`Seed ${seed}: all promises kept.`);
@@ -48,13 +49,13 @@ async function playMany(): Promise<number> {
   const workers: { stop: () => void; done: Promise<void> }[] = [];
   for (let job = 0; job < jobs; job++) {
     const count = Math.floor((seeds - job + jobs - 1) / jobs);
-    workers.push(startWorker([from + job, jobs, count], (line) => {
+    workers.push(startWorker([from + job, jobs, count, values.streams ? 1 : 0], (line) => {
       if (line.kind === "failed") {
         failed.push(line.seed);
         if (failed.length <= MOST_TOLD) {
           console.log(`\nSeed ${line.seed} failed:`);
           for (const violation of line.violations.slice(0, 5)) console.log(`  ${violation.slice(0, 500)}`);
-          console.log(`  replay it with: deno task sim --seed=${line.seed}`);
+          console.log(`  replay it with: deno task sim --seed=${line.seed}${values.streams ? " --streams" : ""}`);
         }
         if (values["until-failure"]) { for (const { stop } of workers) stop(); }
         return;

@@ -1,5 +1,5 @@
 /**
- * Plays schedules, one after the other: `worker.ts FROM STEP COUNT` plays the seeds FROM, FROM + STEP, … and writes a line of JSON for each
+ * Plays schedules, one after the other: `worker.ts FROM STEP COUNT [1]` plays the seeds FROM, FROM + STEP, …, with 1 those in which data are streams, and writes a line of JSON for each
  * that failed, and now and then one of how far it is.
  *
  * @module
@@ -23,7 +23,7 @@ export type Report =
 if (import.meta.main) await work();
 
 async function work(): Promise<void> {
-  const [from = 1, step = 1, count = 1] = process.argv.slice(2).map(Number);
+  const [from = 1, step = 1, count = 1, streams = 0] = process.argv.slice(2).map(Number);
   // Schedules break hundreds of connections a second, and each error would collect a stack that nobody reads.
   Error.stackTraceLimit = 0;
   let seed = from;
@@ -32,7 +32,7 @@ async function work(): Promise<void> {
   let sums = { schedules: 0, messages: 0, connections: 0, elapsed: 0 }, coverage = new StateCoverage();
   const report = (line: Report): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
   for (let i = 0; i < count; i++, seed += step) {
-    const { violations, delivered, connections, elapsed } = await simulate(seed, { coverage });
+    const { violations, delivered, connections, elapsed } = await simulate(seed, { coverage, streams: streams === 1 });
     const all = [...violations, ...rejections.splice(0).map((error) => `Nobody handled a rejection: ${error}`)];
     if (all.length > 0) report({ kind: "failed", seed, violations: all });
     sums.schedules++;
