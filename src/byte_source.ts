@@ -25,6 +25,8 @@ export class ByteSource {
   /** When the latest byte arrived, in the environment's time. */
   lastReadAt: number;
 
+  /** The chunk may lie already where its bytes are to go. */
+  #mayBeInPlace = false;
   readonly #socket: DirectSocket;
   readonly #environment: Environment;
 
@@ -47,14 +49,17 @@ export class ByteSource {
    * Looks whether there is something to read. Ceph's `tcp_read_wait`, for those who do not wait.
    *
    * @param arrived Called once, if there is nothing now, when another look is worth while.
+   * @param destination Where what comes next will be read to, if that is known: a socket that can puts it there itself. It may be longer than what will be
+   * read to it.
    * @throws {NetworkError} When the connection has broken, or the peer has ended the stream: in this protocol that is a fault like any other.
    */
-  tcpPoll(arrived: () => void): boolean {
+  tcpPoll(arrived: () => void, destination?: Uint8Array): boolean {
     if (this.available > 0) return true;
     // Whoever waits long must not hold on to what has been read.
     this.chunk = EMPTY;
     this.at = 0;
-    const chunk = this.#socket.read(arrived);
+    const chunk = this.#socket.read(arrived, destination);
+    this.#mayBeInPlace = destination !== undefined;
     if (chunk === undefined) return false;
     if (chunk === null) throw new NetworkError("connection_lost", "The peer closed the connection");
     this.chunk = chunk;
@@ -71,6 +76,11 @@ export class ByteSource {
     }
   }
 
+  /** Memory to read so many bytes to. */
+  allocate(length: number): Uint8Array {
+    return this.#socket.allocate?.(length) ?? new Uint8Array(length);
+  }
+
   /**
    * Copies what is already here, at most `length` bytes, without waiting. Ceph's `tcp_read_nonblocking`.
    *
@@ -79,7 +89,8 @@ export class ByteSource {
   tcpReadNonblocking(into: Uint8Array, offset: number, length: number): number {
     const count = Math.min(length, this.available);
     if (count === 0) return 0;
-    into.set(this.chunk.subarray(this.at, this.at + count), offset);
+    const { chunk, at } = this;
+    if (!this.#mayBeInPlace || chunk.buffer !== into.buffer) into.set(chunk.subarray(at, at + count), offset);
     this.at += count;
     return count;
   }

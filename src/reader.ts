@@ -65,6 +65,12 @@ const MANY_BYTES = 512;
 /** How many bytes the kernel is given at least: more than the longest message that it looks at. */
 const LEAST_PORTION = 4 * SMALL_BYTES;
 
+/**
+ * From how many bytes on a message's rest is read right to where it is collected; and how much room there is behind it, so that the next header comes
+ * with it.
+ */
+const LARGE_BYTES = 64 * 1024, LARGE_MARGIN = 4 * 1024;
+
 /** Where a message's type is, behind its tag. */
 const TYPE_AT = 17;
 
@@ -103,8 +109,10 @@ export class Reader {
   /** Made when the first chunk ends in a record: most idle connections never see one. */
   #record = NO_BYTES;
   #recordFilled = 0;
-  #body = NO_BYTES;
+  #body: Uint8Array = NO_BYTES;
   #bodyFilled = 0;
+  /** How many bytes there will be. There may be more room. */
+  #bodySize = 0;
   /** Bytes of the message at hand, and whether its share of the throttles is taken and not yet the message's own. */
   #segments = 0;
   #holding = false;
@@ -150,7 +158,7 @@ export class Reader {
     const link = this.#link!, { dispatchQueue } = this.#pipe.host;
     try {
       while (this.#isReading(link)) {
-        if (!link.source.tcpPoll(this.#read)) return;
+        if (!link.source.tcpPoll(this.#read, this.#destination())) return;
         dispatchQueue.collect();
         const throttles = this.#takeApart(link);
         this.#arrival = undefined;
@@ -163,6 +171,12 @@ export class Reader {
     }
     this.#end();
   };
+
+  /** Where the next bytes had best go: to the rest of a message, if that is worth a read of its own. */
+  #destination(): Uint8Array | undefined {
+    if (this.#phase !== "collect" || this.#bodySize - this.#bodyFilled < LARGE_BYTES) return undefined;
+    return this.#body.subarray(this.#bodyFilled);
+  }
 
   readonly #fail = (error: unknown): void => {
     // A broken connection does not end a stream: the session brings the rest. Wrong contents do.
@@ -229,7 +243,8 @@ export class Reader {
         case "body": {
           const size = this.#segments + footerSize(this.#pipe.oldFooter);
           if (source.available < size) {
-            this.#body = new Uint8Array(size);
+            this.#bodySize = size;
+            this.#body = source.allocate(size < LARGE_BYTES ? size : size + LARGE_MARGIN);
             this.#bodyFilled = source.tcpReadNonblocking(this.#body, 0, size);
             this.#phase = "collect";
             return;
@@ -241,9 +256,9 @@ export class Reader {
           break;
         }
         case "collect": {
-          const rest = this.#body.length - this.#bodyFilled;
+          const rest = this.#bodySize - this.#bodyFilled;
           this.#bodyFilled += source.tcpReadNonblocking(this.#body, this.#bodyFilled, rest);
-          if (this.#bodyFilled < this.#body.length) return;
+          if (this.#bodyFilled < this.#bodySize) return;
           const body = this.#body;
           this.#body = NO_BYTES;
           this.#phase = "tag";

@@ -17,7 +17,7 @@ const length = fc.oneof(
     weight: 2,
     arbitrary: fc.oneof(fc.integer({ min: 500, max: 520 }), fc.integer({ min: SMALL_BYTES - 2, max: SMALL_BYTES + 2 })),
   },
-  { weight: 1, arbitrary: fc.integer({ min: 0, max: 140_000 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 0, max: 300_000 }) },
 );
 const u16 = fc.integer({ min: 0, max: 0xffff });
 const kind = fc.record({

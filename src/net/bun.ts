@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { lstat, unlink } from "node:fs/promises";
 import { NetworkError } from "../errors.ts";
 import { abortable } from "./abortable.ts";
@@ -205,6 +206,11 @@ class BunDriver implements Driver {
     if (!this.#paused) return;
     this.#paused = false;
     this.#native.resume();
+  }
+
+  /** Not cleared. A plain view: a Buffer's slice() would share memory where a Uint8Array's copies. */
+  allocate(length: number): Uint8Array {
+    return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
   }
 
   write(chunk: Uint8Array): boolean {

@@ -10,6 +10,7 @@ import { AcceptQueue } from "./accept_queue.ts";
 import { checkAddress, describe } from "./address.ts";
 import type { ConnectOptions, Listener, ListenOptions, Network, Socket, SocketAddress, TlsOptions } from "./network.ts";
 import { connectError, listenError, networkError, tlsNotSupported } from "./runtime_error.ts";
+import { Slab } from "./slab.ts";
 import { listenOverStalePath } from "./stale_path.ts";
 import { type Driver, StreamSocket } from "./stream_socket.ts";
 import { checkServerTls, expectedName } from "./tls.ts";
@@ -62,12 +63,8 @@ declare const Deno: {
 
 /** Deno's way to name a server otherwise than by where it is; a Deno that does not know it would expect the address in the certificate. */
 const SERVER_NAME = Symbol.for("unstableServerName");
-/** A new connection reads into this much, which is what it costs while it is idle. */
+/** A new connection reads into so many bytes, which is what it costs while it is idle. */
 const SMALLEST_SLAB = 1024;
-/** A connection that is kept busy reads into this much. */
-const LARGEST_SLAB = 256 * 1024;
-/** After this many reads in a row of less than 1/64 of the slab, the connection has gone quiet and gets a smaller one. */
-const QUIET_READS = 32;
 
 /**
  * The network on Deno's own sockets.
@@ -239,10 +236,9 @@ class DenoDriver implements Driver {
   readonly isEventDriven = true;
   readonly socket: StreamSocket;
   readonly #conn: DenoConn;
-  #slab = new Uint8Array(0);
-  #used = 0;
-  #quietReads = 0;
-  #slabSize = SMALLEST_SLAB;
+  readonly #slab = new Slab((length) => new Uint8Array(length), SMALLEST_SLAB);
+  /** Where the bytes go that are being read, unless that is the slab. */
+  #destination: Uint8Array | undefined;
   #reading = false;
   #unsent: Uint8Array = new Uint8Array(0);
 
@@ -280,16 +276,8 @@ class DenoDriver implements Driver {
   }
 
   #read(): void {
-    const size = this.#slab.byteLength;
-    if (this.#quietReads === QUIET_READS && this.#slabSize > SMALLEST_SLAB) {
-      this.#slabSize /= 4;
-      this.#quietReads = 0;
-    }
-    if (size - this.#used < size / 4 || size > this.#slabSize || size === 0) {
-      this.#slab = new Uint8Array(this.#slabSize);
-      this.#used = 0;
-    }
-    this.#conn.read(this.#slab.subarray(this.#used)).then(this.#onRead, this.#onReadFailed);
+    this.#destination = this.socket.takeDestination();
+    this.#conn.read(this.#destination ?? this.#slab.room()).then(this.#onRead, this.#onReadFailed);
   }
 
   readonly #onRead = (count: number | null): void => {
@@ -298,11 +286,7 @@ class DenoDriver implements Driver {
       this.socket.ended();
       return;
     }
-    const chunk = this.#slab.subarray(this.#used, this.#used + count);
-    this.#used += count;
-    this.#quietReads = count < this.#slab.byteLength / 64 ? Math.min(this.#quietReads + 1, QUIET_READS) : 0;
-    if (this.#used === this.#slab.byteLength && this.#slabSize < LARGEST_SLAB) this.#slabSize *= 4;
-    this.#reading = this.socket.received(chunk);
+    this.#reading = this.socket.received(this.#destination?.subarray(0, count) ?? this.#slab.take(count));
     if (this.#reading) this.#read();
   };
 

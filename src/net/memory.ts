@@ -234,12 +234,22 @@ class MemoryDriver implements Driver {
     while (this.#wanted && this.#open) {
       const chunk = this.#incoming.read();
       if (chunk === undefined) break;
-      this.#wanted = this.socket.received(chunk);
+      this.#wanted = this.#received(chunk);
     }
     this.#delivering = false;
     if (!this.#open) return;
     if (this.#incoming.ended) this.socket.ended();
     else if (this.#incoming.broken) this.#lose();
+  }
+
+  /** Hands on what has arrived, and puts it where whoever reads wants it. Whether more is wanted. */
+  #received(chunk: Uint8Array): boolean {
+    const destination = this.socket.takeDestination();
+    if (destination === undefined) return this.socket.received(chunk);
+    const count = Math.min(chunk.length, destination.length);
+    destination.set(chunk.subarray(0, count));
+    const isWanted = this.socket.received(destination.subarray(0, count));
+    return count < chunk.length ? this.socket.received(chunk.subarray(count)) : isWanted;
   }
 
   #resume(): void {
@@ -265,7 +275,7 @@ class MemoryDriver implements Driver {
   /** The connection broke: what is under way can still be read, and nothing after it. */
   #lose(): void {
     for (let chunk = this.#incoming.read(); chunk !== undefined; chunk = this.#incoming.read()) {
-      this.socket.received(chunk);
+      this.#received(chunk);
     }
     if (this.#incoming.ended) this.socket.ended();
     this.socket.broken(

@@ -115,7 +115,7 @@ export interface Socket {
   readonly writable: WritableStream<Uint8Array>;
   /**
    * The same bytes without the streams, if the socket has a shorter way to them. Whoever takes it leaves both streams alone. An operation on a stream costs
-   * more than all the rest of a small message's way, and an idle socket without streams is half as heavy.
+   * more than all the rest of a small message's way, and an idle socket without streams is lighter.
    */
   readonly direct?: DirectSocket;
   /** This end. */
@@ -143,10 +143,14 @@ export interface DirectSocket {
    * Takes the next chunk that has arrived.
    *
    * @param arrived Called once when there is more to say, if there is nothing now. One read waits at a time.
+   * @param destination Where the bytes had best be put, if the socket can: the chunk is then the beginning of that. Until a chunk has come, the socket may write
+   * there. Most do not, and nobody has to.
    * @returns The chunk, null at the peer's end, or undefined if nothing has arrived.
    * @throws What broke the connection.
    */
-  read(arrived: () => void): Uint8Array | null | undefined;
+  read(arrived: () => void, destination?: Uint8Array): Uint8Array | null | undefined;
+  /** Memory that a read will fill: what is in it before that does not matter. By default it is cleared. */
+  allocate?(length: number): Uint8Array;
   /**
    * Sends chunks in order, of which none is empty. One write at a time.
    *

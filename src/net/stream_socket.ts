@@ -21,6 +21,8 @@ export interface Driver {
    * for as long as `received` returns true.
    */
   pull(): void;
+  /** Memory for bytes that are about to be read, where the runtime has some that need not be cleared first. */
+  allocate?(length: number): Uint8Array;
   /**
    * Sends all of a chunk, which is never empty. Returns true when the operating system took it at once; otherwise the driver calls
    * {@linkcode StreamSocket.written} later. One write is under way at a time.
@@ -60,6 +62,8 @@ export class StreamSocket implements Socket, DirectSocket {
   #wanted = false;
   /** Whom to tell when the direct read has more to say. */
   #arrived: (() => void) | undefined;
+  /** Where the direct read would have them. */
+  #destination: Uint8Array | undefined;
   /** Nobody will read: what still arrives is dropped. */
   #cancelled = false;
   /** How reading ends once the queue is empty: undefined while it goes on, null after the peer's end, and otherwise what is thrown. */
@@ -132,9 +136,10 @@ export class StreamSocket implements Socket, DirectSocket {
     });
   }
 
-  read(arrived: () => void): Uint8Array | null | undefined {
+  read(arrived: () => void, destination?: Uint8Array): Uint8Array | null | undefined {
     let chunk = this.#take();
     if (chunk === undefined && this.#end === undefined) {
+      this.#destination = destination;
       this.#driver.pull();
       chunk = this.#take();
     }
@@ -143,6 +148,10 @@ export class StreamSocket implements Socket, DirectSocket {
     if (this.#end !== undefined) throw this.#end.error;
     this.#arrived = arrived;
     return undefined;
+  }
+
+  allocate(length: number): Uint8Array {
+    return this.#driver.allocate?.(length) ?? new Uint8Array(length);
   }
 
   write(chunks: readonly Uint8Array[], settled: (error?: unknown) => void): boolean {
@@ -159,11 +168,22 @@ export class StreamSocket implements Socket, DirectSocket {
   }
 
   /**
+   * For the driver: where the bytes are to be put that it reads next, if whoever reads has said so and the driver can. That holds for one read:
+   * once bytes have arrived otherwise, the place may be taken.
+   */
+  takeDestination(): Uint8Array | undefined {
+    const destination = this.#destination;
+    this.#destination = undefined;
+    return destination;
+  }
+
+  /**
    * For the driver: bytes arrived. The chunk is not empty and the driver gives it away.
    *
    * @returns Whether more may come before the next `pull`.
    */
   received(chunk: Uint8Array): boolean {
+    this.#destination = undefined;
     if (this.#readOver) return false;
     if (this.#cancelled) return true;
     if (this.#wanted) {

@@ -3,6 +3,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertRejects, assertStrictEquals } from "@std/assert";
 import { existsSync, linkSync, writeFileSync } from "node:fs";
 import test from "node:test";
+import { concat } from "@std/bytes";
 import { NetworkError } from "../../src/errors.ts";
 import type { Network, Socket, SocketAddress } from "../../src/net/network.ts";
 import {
@@ -413,6 +414,36 @@ function addTransferTests(add: Add, family: Family, limits: Limits): void {
     const expected = new Uint8Array(20_000);
     for (let round = 1; round <= 20; round++) expected.fill(round, (round - 1) * 1000, round * 1000);
     assertEquals(await sha256(await readAll(ends.server.readable)), await sha256(expected));
+  });
+
+  add("a direct read that says where bytes had best go gets them in order, there or elsewhere", async (stage) => {
+    await using ends = await pair(stage);
+    const { client, server } = ends, sent = randomBytes(4 * MiB, 12), random = randomNumbers(13);
+    const { direct } = server;
+    assert(direct !== undefined);
+    const chunks: Uint8Array[] = [], taken = new Set<ArrayBufferLike>();
+    const writing = writeAll(client.writable, sent);
+    let waited: Uint8Array | undefined;
+    for (;;) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const place = random() % 3 === 0 ? undefined : new Uint8Array(1 + random() % 300_000);
+      const chunk = direct.read(resolve, place);
+      if (chunk === null) break;
+      if (chunk !== undefined) {
+        chunks.push(chunk);
+        assert(!taken.has(chunk.buffer), "a chunk where bytes were wanted before others came");
+        for (const { buffer } of [waited, place].filter((one) => one !== undefined)) {
+          if (chunk.buffer === buffer) assertEquals(chunk.byteOffset, 0);
+          taken.add(buffer);
+        }
+      }
+      waited = chunk === undefined ? place : undefined;
+      if (chunk === undefined) await promise;
+      if (random() % 4 === 0) await roundTrips(stage, 1);
+    }
+    await writing;
+    assertEquals(await sha256(concat(chunks)), await sha256(sent));
+    await server.writable.close();
   });
 
   add("chunks are the reader's: plain, and never changed later", async (stage) => {
