@@ -6,10 +6,12 @@
 
 import { crc32c } from "./wire/crc32c.ts";
 
-/** A batch is full when it has this many bytes, so that a long queue does not hold the event loop up. */
-const FULL = 128 * 1024;
+/** A batch is full when it has this many bytes: larger ones wake the other end less often, but hold the event loop up, and memory. */
+const FULL = 512 * 1024;
 /** Segments from this size on are written from where they lie; a smaller one is copied, which costs less than a write of its own. */
 const BY_REFERENCE = 128 * 1024;
+/** The same where they need no write of their own, since the socket gathers. */
+const GATHERED = 32 * 1024;
 
 /** Buffers of one size, those that are not in use. */
 interface Pool {
@@ -53,10 +55,16 @@ export class Batch {
   #sliced = 0;
   /** Buffers that became too small behind a large segment. */
   readonly #outgrown: Uint8Array[] = [];
+  /** From which size on segments are not copied. */
+  readonly #byReference: number;
 
-  /** @param size How many bytes are likely to come. */
-  constructor(size: number) {
+  /**
+   * @param size How many bytes are likely to come.
+   * @param gathers Whether the socket writes several slices at once.
+   */
+  constructor(size: number, gathers: boolean) {
     this.buffer = take(size);
+    this.#byReference = gathers ? GATHERED : BY_REFERENCE;
   }
 
   /** How many bytes it has. */
@@ -71,7 +79,7 @@ export class Batch {
 
   /** Makes room for `size` bytes and for those of `segments` that are copied. */
   reserve(size: number, ...segments: number[]): void {
-    for (const length of segments) if (length < BY_REFERENCE) size += length;
+    for (const length of segments) if (length < this.#byReference) size += length;
     if (this.at + size <= this.buffer.length) return;
     const small = this.buffer;
     this.buffer = take(this.at + size);
@@ -87,7 +95,7 @@ export class Batch {
 
   /** Adds a segment of a message, for which there is room. Returns its crc. */
   put(segment: Uint8Array): number {
-    if (segment.length < BY_REFERENCE) {
+    if (segment.length < this.#byReference) {
       this.buffer.set(segment, this.at);
       this.at += segment.length;
     } else {

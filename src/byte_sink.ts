@@ -21,6 +21,11 @@ export class ByteSink {
     this.#socket = socket;
   }
 
+  /** Whether several slices cost no more than one. */
+  get gathers(): boolean {
+    return this.#socket.gathers === true;
+  }
+
   /**
    * Sends slices of bytes, in order. Ceph's `do_sendmsg`. A failure is final: the socket is lost.
    *

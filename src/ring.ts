@@ -4,7 +4,7 @@
  * @module
  */
 
-const SMALLEST = 16;
+const SMALLEST = 4;
 
 /** A growing ring. An emptied slot is cleared, so that nothing that was taken out is kept alive. */
 export class Ring<T> {

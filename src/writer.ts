@@ -206,7 +206,7 @@ export class Writer {
   #flush(): void {
     const { link } = this.#pipe;
     if (link === undefined || this.#writing !== undefined || !this.#hasWork()) return;
-    const batch = this.#fill(), seq = this.#pipe.session.out.outSeq;
+    const batch = this.#fill(link.sink.gathers), seq = this.#pipe.session.out.outSeq;
     this.#writing = { link, batch, seq };
     if (!link.sink.doSendmsg(batch.slices, batch.length, false, this.#settled)) return;
     if (this.#streamed !== undefined) return void this.#sendData(link, this.#streamed);
@@ -272,9 +272,9 @@ export class Writer {
   }
 
   /** Puts what waits into a batch: keepalives, an ack for everything that has arrived, messages by priority. */
-  #fill(): Batch {
+  #fill(gathers: boolean): Batch {
     const pipe = this.#pipe, { session, host } = pipe;
-    const batch = new Batch(session.out.unsent * TYPICAL_MESSAGE);
+    const batch = new Batch(session.out.unsent * TYPICAL_MESSAGE, gathers);
     if (pipe.keepaliveQueued) {
       pipe.keepaliveQueued = false;
       if ((session.features & Feature.MSGR_KEEPALIVE2) === 0n) {

@@ -181,7 +181,7 @@ test("handleReset of a lossy session counts what was not handed to the network",
     b: { policy: statelessServer() },
     network: { capacity: 4096 },
   }, async (pair) => {
-    const { a } = pair, connection = pair.dial(), count = 20;
+    const { a } = pair, connection = pair.dial(), count = 60;
     connection.send(numbered(1));
     await pair.until(() => pair.b.tids.length === 1);
     for (const link of pair.network.connections) link.inflict({ kind: "black_hole", to: "acceptor", afterBytes: 0 });

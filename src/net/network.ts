@@ -151,6 +151,8 @@ export interface DirectSocket {
   read(arrived: () => void, destination?: Uint8Array): Uint8Array | null | undefined;
   /** Memory that a read will fill: what is in it before that does not matter. By default it is cleared. */
   allocate?(length: number): Uint8Array;
+  /** Whether the chunks of one write leave in one system call, so that there is nothing to gain from copying large ones together. By default they do not. */
+  readonly gathers?: boolean;
   /**
    * Sends chunks in order, of which none is empty. One write at a time.
    *

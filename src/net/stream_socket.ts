@@ -150,6 +150,10 @@ export class StreamSocket implements Socket, DirectSocket {
     return undefined;
   }
 
+  get gathers(): boolean {
+    return this.#driver.writev !== undefined;
+  }
+
   allocate(length: number): Uint8Array {
     return this.#driver.allocate?.(length) ?? new Uint8Array(length);
   }
