@@ -211,8 +211,8 @@ class NodeListening implements Listener {
 }
 
 /**
- * Whether sockets can read into memory of ours. Otherwise Node allocates 64 KiB for each read, so that no longer message ever comes in one piece, and
- * collecting that memory takes a quarter of the time. The other runtimes' `node:net` does not know how.
+ * Whether sockets can read into memory of ours. Otherwise Node allocates 64 KiB for each read, however little comes, and no longer message ever comes in
+ * one piece. The other runtimes' `node:net` does not know how.
  */
 const canReadIntoSlabs = !("Deno" in globalThis) && !("Bun" in globalThis);
 
