@@ -111,8 +111,6 @@ export class Reader {
   #recordFilled = 0;
   #body: Uint8Array = NO_BYTES;
   #bodyFilled = 0;
-  /** How many bytes there will be. There may be more room. */
-  #bodySize = 0;
   /** Bytes of the message at hand, and whether its share of the throttles is taken and not yet the message's own. */
   #segments = 0;
   #holding = false;
@@ -171,6 +169,11 @@ export class Reader {
     }
     this.#end();
   };
+
+  /** Bytes of the message at hand behind its header. */
+  get #bodySize(): number {
+    return this.#segments + footerSize(this.#pipe.oldFooter);
+  }
 
   /** Where the next bytes had best go: to the rest of a message, if that is worth a read of its own. */
   #destination(): Uint8Array | undefined {
@@ -241,9 +244,8 @@ export class Reader {
           break;
         }
         case "body": {
-          const size = this.#segments + footerSize(this.#pipe.oldFooter);
+          const size = this.#bodySize;
           if (source.available < size) {
-            this.#bodySize = size;
             this.#body = source.allocate(size < LARGE_BYTES ? size : size + LARGE_MARGIN);
             this.#bodyFilled = source.tcpReadNonblocking(this.#body, 0, size);
             this.#phase = "collect";
@@ -256,9 +258,9 @@ export class Reader {
           break;
         }
         case "collect": {
-          const rest = this.#bodySize - this.#bodyFilled;
-          this.#bodyFilled += source.tcpReadNonblocking(this.#body, this.#bodyFilled, rest);
-          if (this.#bodyFilled < this.#bodySize) return;
+          const size = this.#bodySize;
+          this.#bodyFilled += source.tcpReadNonblocking(this.#body, this.#bodyFilled, size - this.#bodyFilled);
+          if (this.#bodyFilled < size) return;
           const body = this.#body;
           this.#body = NO_BYTES;
           this.#phase = "tag";
@@ -379,7 +381,7 @@ export class Reader {
         this.#head = headers.head;
         this.#segments = this.#header.frontLength + this.#header.middleLength + this.#header.dataLength;
         if (this.#wasReceived()) {
-          this.#skip = this.#segments + footerSize(pipe.oldFooter);
+          this.#skip = this.#bodySize;
           this.#phase = "skip";
           break;
         }

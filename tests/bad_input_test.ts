@@ -177,7 +177,10 @@ for (const { name, open } of networks) {
   });
 }
 
-test("an aborted message is dropped without a word, and its number may come again", async () => {
+/** Lets a stranger with an open session speak to a messenger. */
+async function withStranger(
+  act: (peer: RawPeer, server: Messenger, recorder: Recorder) => Promise<void>,
+): Promise<void> {
   const network = new MemoryNetwork();
   await using server = new Messenger({ network });
   const recorder = new Recorder();
@@ -185,44 +188,35 @@ test("an aborted message is dropped without a word, and its number may come agai
   await server.bind("127.0.0.1:7001");
   const peer = await RawPeer.dial(network, { transport: "tcp", hostname: "127.0.0.1", port: 7001 });
   await peer.open();
-  await peer.write(messageBytes(data, { seq: 1 }, { flags: 0 }), messageBytes(Uint8Array.of(7), { seq: 1 }));
-  await recorder.until(() => recorder.messages.length === 1);
-  assertEquals(recorder.messages[0]!.data, Uint8Array.of(7));
-  assertEquals(server.stats().dispatch_throttle_bytes, 0);
+  await act(peer, server, recorder);
   peer.socket.abort();
-});
+}
 
-test("an old message is dropped, a skipped number is no matter, and data without a crc is taken", async () => {
-  const network = new MemoryNetwork();
-  await using server = new Messenger({ network });
-  const recorder = new Recorder();
-  server.addDispatcherTail(recorder);
-  await server.bind("127.0.0.1:7001");
-  const peer = await RawPeer.dial(network, { transport: "tcp", hostname: "127.0.0.1", port: 7001 });
-  await peer.open();
-  for (const seq of [5, 5, 4, 9]) await peer.write(messageBytes(data, { seq }, { flags: 3, dataCrc: 0 }));
-  await recorder.until(() => recorder.messages.length === 2);
-  assertEquals(recorder.messages.map(({ seq }) => seq), [5, 9]);
-  assertEquals(server.stats().duplicate_messages, 2);
-  peer.socket.abort();
-});
+test("an aborted message is dropped without a word, and its number may come again", () =>
+  withStranger(async (peer, server, recorder) => {
+    await peer.write(messageBytes(data, { seq: 1 }, { flags: 0 }), messageBytes(Uint8Array.of(7), { seq: 1 }));
+    await recorder.until(() => recorder.messages.length === 1);
+    assertEquals(recorder.messages[0]!.data, Uint8Array.of(7));
+    assertEquals(server.stats().dispatch_throttle_bytes, 0);
+  }));
 
-test("of many messages that come together, those that came before are dropped, wherever they are among the others", async () => {
-  const network = new MemoryNetwork();
-  await using server = new Messenger({ network });
-  const recorder = new Recorder();
-  server.addDispatcherTail(recorder);
-  await server.bind("127.0.0.1:7001");
-  const peer = await RawPeer.dial(network, { transport: "tcp", hostname: "127.0.0.1", port: 7001 });
-  await peer.open();
-  const seqs = [1, 2, 3, 2, 2, ...range(1, 100), 7, ...range(90, 200), ...range(1, 200), 201];
-  await peer.write(concat(seqs.map((seq) => messageBytes(data, { seq, tid: seq }))));
-  await recorder.until(() => recorder.messages.length === 201);
-  assertEquals(recorder.messages.map(({ seq }) => seq), range(1, 201));
-  assertEquals(server.stats().duplicate_messages, seqs.length - 201);
-  assertEquals(server.stats().dispatch_throttle_bytes, 0);
-  peer.socket.abort();
-});
+test("an old message is dropped, a skipped number is no matter, and data without a crc is taken", () =>
+  withStranger(async (peer, server, recorder) => {
+    for (const seq of [5, 5, 4, 9]) await peer.write(messageBytes(data, { seq }, { flags: 3, dataCrc: 0 }));
+    await recorder.until(() => recorder.messages.length === 2);
+    assertEquals(recorder.messages.map(({ seq }) => seq), [5, 9]);
+    assertEquals(server.stats().duplicate_messages, 2);
+  }));
+
+test("of many messages that come together, those that came before are dropped, wherever they are among the others", () =>
+  withStranger(async (peer, server, recorder) => {
+    const seqs = [1, 2, 3, 2, 2, ...range(1, 100), 7, ...range(90, 200), ...range(1, 200), 201];
+    await peer.write(concat(seqs.map((seq) => messageBytes(data, { seq, tid: seq }))));
+    await recorder.until(() => recorder.messages.length === 201);
+    assertEquals(recorder.messages.map(({ seq }) => seq), range(1, 201));
+    assertEquals(server.stats().duplicate_messages, seqs.length - 201);
+    assertEquals(server.stats().dispatch_throttle_bytes, 0);
+  }));
 
 test("KEEPALIVE2 is answered with the same eight bytes, and counted as a sign of life", async () => {
   const network = new MemoryNetwork();
@@ -237,17 +231,11 @@ test("KEEPALIVE2 is answered with the same eight bytes, and counted as a sign of
   peer.socket.abort();
 });
 
-test("CLOSE is answered with CLOSE, and the dispatchers are told", async () => {
-  const network = new MemoryNetwork();
-  await using server = new Messenger({ network });
-  const recorder = new Recorder();
-  server.addDispatcherTail(recorder);
-  await server.bind("127.0.0.1:7001");
-  const peer = await RawPeer.dial(network, { transport: "tcp", hostname: "127.0.0.1", port: 7001 });
-  await peer.open();
-  await peer.write(Uint8Array.of(6));
-  assertEquals(await peer.read(1), Uint8Array.of(6));
-  await peer.readToEnd();
-  await recorder.until(() => recorder.count("reset") === 1);
-  assertEquals(server.connections, []);
-});
+test("CLOSE is answered with CLOSE, and the dispatchers are told", () =>
+  withStranger(async (peer, server, recorder) => {
+    await peer.write(Uint8Array.of(6));
+    assertEquals(await peer.read(1), Uint8Array.of(6));
+    await peer.readToEnd();
+    await recorder.until(() => recorder.count("reset") === 1);
+    assertEquals(server.connections, []);
+  }));
