@@ -218,18 +218,12 @@ test("of many messages that come together, those that came before are dropped, w
     assertEquals(server.stats().dispatch_throttle_bytes, 0);
   }));
 
-test("KEEPALIVE2 is answered with the same eight bytes, and counted as a sign of life", async () => {
-  const network = new MemoryNetwork();
-  await using server = new Messenger({ network });
-  server.addDispatcherTail(new Recorder());
-  await server.bind("127.0.0.1:7001");
-  const peer = await RawPeer.dial(network, { transport: "tcp", hostname: "127.0.0.1", port: 7001 });
-  await peer.open();
-  await peer.write(Uint8Array.of(14, 1, 2, 3, 4, 5, 6, 7, 8));
-  assertEquals(await peer.read(9), Uint8Array.of(15, 1, 2, 3, 4, 5, 6, 7, 8));
-  assertEquals(server.connections[0]!.lastKeepalive > 0, true);
-  peer.socket.abort();
-});
+test("KEEPALIVE2 is answered with the same eight bytes, and counted as a sign of life", () =>
+  withStranger(async (peer, server) => {
+    await peer.write(Uint8Array.of(14, 1, 2, 3, 4, 5, 6, 7, 8));
+    assertEquals(await peer.read(9), Uint8Array.of(15, 1, 2, 3, 4, 5, 6, 7, 8));
+    assertEquals(server.connections[0]!.lastKeepalive > 0, true);
+  }));
 
 test("CLOSE is answered with CLOSE, and the dispatchers are told", () =>
   withStranger(async (peer, server, recorder) => {
