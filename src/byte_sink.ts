@@ -13,7 +13,8 @@ const GATHER_BYTES = 16 * 1024;
 /** Writes byte slices to a socket, gathered where that saves writes. */
 export class ByteSink {
   readonly #socket: DirectSocket;
-  #held: Uint8Array[] = [];
+  /** What waits for the next call, and how many bytes that are. */
+  #held: Uint8Array[] | undefined;
   #heldLength = 0;
 
   /** @param socket Where the bytes go. */
@@ -41,13 +42,14 @@ export class ByteSink {
     more: boolean,
     settled: (error?: unknown) => void,
   ): boolean {
-    if (more || this.#held.length > 0) {
-      this.#held.push(...msg);
+    if (more || this.#held !== undefined) {
+      const held = this.#held ??= [];
+      held.push(...msg);
       this.#heldLength += length;
       if (more) return true;
-      msg = this.#held;
+      msg = held;
       length = this.#heldLength;
-      this.#held = [];
+      this.#held = undefined;
       this.#heldLength = 0;
     }
     return this.#socket.write(msg.length > 1 && length <= GATHER_BYTES ? [concat(msg)] : msg, settled);

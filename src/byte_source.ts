@@ -69,7 +69,7 @@ export class ByteSource {
 
   /** Waits until there is something to read. Ceph's `tcp_read_wait`. It rejects where {@linkcode tcpPoll} throws. */
   async tcpReadWait(): Promise<void> {
-    for (;;) {
+    while (this.available === 0) {
       const { promise, resolve } = Promise.withResolvers<void>();
       if (this.tcpPoll(resolve)) return;
       await promise;
@@ -102,7 +102,8 @@ export class ByteSource {
    */
   async tcpRead(length: number): Promise<Uint8Array> {
     const bytes = new Uint8Array(length);
-    for (let filled = 0; filled < length;) {
+    let filled = this.tcpReadNonblocking(bytes, 0, length);
+    while (filled < length) {
       await this.tcpReadWait();
       filled += this.tcpReadNonblocking(bytes, filled, length - filled);
     }

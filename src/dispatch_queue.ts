@@ -153,11 +153,6 @@ export class DispatchQueue {
     return this.#queue.removeByClass(id) as Message[];
   }
 
-  /** Forgets a session that gets no more messages, once those that wait have been dispatched. */
-  forget(id: number): void {
-    this.#queue.forget(id);
-  }
-
   /** Drops messages from now on, and fulfils when the events that wait have been told. It does not wait for dispatchers that are at work. */
   stop(): Promise<void> {
     this.#stopped = true;

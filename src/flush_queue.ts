@@ -9,13 +9,19 @@ const MANY_TAKEN = 32;
 /** How many microtasks such a loop may take for one message. Who waits for longer waits for something else, too. */
 const PATIENCE = 8;
 
+/** Somebody who has something to send. */
+export interface Flushable {
+  /** Sends it. */
+  flush(): void;
+}
+
 /**
  * The Writers of a messenger that have something new to send. They get their turn when the dispatchers have been called for all that has arrived, so that
  * the answers to one chunk of messages leave in one write; and else in the runtime's own time.
  */
 export class FlushQueue {
   readonly #schedule: (run: () => void) => void;
-  #flushes: (() => void)[] = [];
+  #waiting: Flushable[] = [];
   #isScheduled = false;
   #isHeld = false;
   /** Something has arrived, and nothing has been sent since on anybody's own account. */
@@ -30,9 +36,9 @@ export class FlushQueue {
     this.#schedule = schedule;
   }
 
-  /** Lets `flush` have its turn soon. */
-  add(flush: () => void): void {
-    this.#flushes.push(flush);
+  /** Lets `writer` have its turn soon. */
+  add(writer: Flushable): void {
+    this.#waiting.push(writer);
     if (this.#isHeld || this.#isScheduled) return;
     this.#isScheduled = true;
     // Who awaits an answer before the next question has only one thing to send, and no use for a later turn.
@@ -75,9 +81,9 @@ export class FlushQueue {
   }
 
   #flushAll(): void {
-    if (this.#flushes.length === 0) return;
-    const flushes = this.#flushes;
-    this.#flushes = [];
-    for (const flush of flushes) flush();
+    if (this.#waiting.length === 0) return;
+    const writers = this.#waiting;
+    this.#waiting = [];
+    for (const writer of writers) writer.flush();
   }
 }

@@ -52,14 +52,14 @@ export class IncomingData implements DataSource, Lease {
   #wakeReader: (() => void) | undefined;
 
   /**
-   * @param header The message's header; it is copied.
+   * @param header The message's header.
    * @param frontCrc The crc of its front.
    * @param middleCrc The crc of its middle.
    * @param lease Takes `share` back.
    * @param share What the message holds of the throttles, in bytes.
    */
   constructor(header: MessageHeader, frontCrc: number, middleCrc: number, lease: Lease, share: number) {
-    this.#header = { ...header };
+    this.#header = header;
     this.#frontCrc = frontCrc;
     this.#middleCrc = middleCrc;
     this.#lease = lease;

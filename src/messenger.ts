@@ -11,6 +11,7 @@ import { sleep } from "./environment.ts";
 import { MessengerError, NetworkError } from "./errors.ts";
 import { endpointOf, entityAddress, socketAddress } from "./handshake.ts";
 import { FlushQueue } from "./flush_queue.ts";
+import { IdleWatch } from "./idle_watch.ts";
 import { Loopback } from "./loopback.ts";
 import type { Message } from "./message.ts";
 import type { MessageType } from "./message_type.ts";
@@ -540,12 +541,13 @@ export class Messenger implements AsyncDisposable {
       policies: this.#policies,
       dispatchQueue: this.#dispatchQueue,
       dispatchThrottle: this.#dispatchThrottle,
+      idleWatch: new IdleWatch(this.#options.environment, this.#options.readTimeout, this.#pipes),
       counters: this.#counters,
       status: this.#status,
       streamedTypes: this.#streamedTypes,
       streamedLimits: { ...this.#options, maxDataBytes: this.#options.maxStreamedDataBytes },
       network: async () => this.#network ??= await defaultNetwork(),
-      defer: (flush) => this.#flushQueue.add(flush),
+      defer: (writer) => this.#flushQueue.add(writer),
       messageTaken: () => this.#flushQueue.taken(),
       nextGlobalSeq: (above = 0) => this.#globalSeq = Math.max(this.#globalSeq, above) + 1,
       protocolVersion: (peerType, role) => {

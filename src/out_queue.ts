@@ -16,8 +16,8 @@ interface Lane {
   readonly messages: Ring<Message>;
   /** How many were ever taken out. */
   taken: number;
-  /** Marks, and at how many each is. */
-  readonly marks: { readonly taken: number; readonly mark: QueueMark }[];
+  /** Marks, and at how many each is, if there ever was one. */
+  marks: { readonly taken: number; readonly mark: QueueMark }[] | undefined;
   /** At how many the first of them is; -1 for none. */
   nextMark: number;
 }
@@ -186,8 +186,9 @@ export class OutQueue {
     for (const lane of this.#lanes) {
       if (lane.messages.length === 0) continue;
       mark.open++;
-      lane.marks.push({ taken: lane.taken + lane.messages.length, mark });
-      lane.nextMark = lane.marks[0]!.taken;
+      const marks = lane.marks ??= [];
+      marks.push({ taken: lane.taken + lane.messages.length, mark });
+      lane.nextMark = marks[0]!.taken;
     }
     return mark;
   }
@@ -197,7 +198,7 @@ export class OutQueue {
     const count = this.#unsent + this.#sent.length;
     for (const lane of this.#lanes) {
       lane.messages.clear();
-      lane.marks.length = 0;
+      lane.marks = undefined;
       lane.nextMark = -1;
     }
     this.#sent.clear();
@@ -206,12 +207,13 @@ export class OutQueue {
   }
 
   #passMarks(lane: Lane): void {
-    while (lane.marks[0]?.taken === lane.taken) {
-      const { mark } = lane.marks.shift()!;
+    const marks = lane.marks!;
+    while (marks[0]?.taken === lane.taken) {
+      const { mark } = marks.shift()!;
       mark.open--;
       mark.seq = this.outSeq;
     }
-    lane.nextMark = lane.marks[0]?.taken ?? -1;
+    lane.nextMark = marks[0]?.taken ?? -1;
   }
 
   #forgetFirst(): void {
@@ -223,7 +225,7 @@ export class OutQueue {
     while (index < this.#lanes.length && this.#lanes[index]!.priority > priority) index++;
     let lane = this.#lanes[index];
     if (lane?.priority !== priority) {
-      lane = { priority, messages: new Ring(), taken: 0, marks: [], nextMark: -1 };
+      lane = { priority, messages: new Ring(), taken: 0, marks: undefined, nextMark: -1 };
       this.#lanes.splice(index, 0, lane);
     }
     return lane;

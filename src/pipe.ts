@@ -20,6 +20,7 @@ import { assert } from "./assert.ts";
 import type { SessionSecurity } from "./auth.ts";
 import { MessengerError, NetworkError, ProtocolError } from "./errors.ts";
 import { endpointOf } from "./handshake.ts";
+import type { Watched } from "./idle_watch.ts";
 import { Link } from "./link.ts";
 import type { Lease, Message } from "./message.ts";
 import type { Socket } from "./net/network.ts";
@@ -27,6 +28,7 @@ import type { PipeHost } from "./pipe_host.ts";
 import type { Policy } from "./policy.ts";
 import { Reader } from "./reader.ts";
 import type { PipeState, Session, SessionCarrier } from "./session.ts";
+import { SessionLease } from "./session_lease.ts";
 import type { ConnectionStatus } from "./status.ts";
 import { Feature } from "./wire/constants.ts";
 import type { SegmentLimits } from "./wire/frame.ts";
@@ -53,7 +55,7 @@ type ConnectionNews = ConnectionStatus extends infer Status
  * Where Ceph takes locks, the code between two awaits runs alone; after each await the state has to be looked at again, since the Pipe may
  * have been marked down, or replaced by a newer connection of the same peer.
  */
-export class Pipe implements SessionCarrier {
+export class Pipe implements SessionCarrier, Watched {
   readonly host: PipeHost;
   readonly reader: Reader;
   readonly writer: Writer;
@@ -95,7 +97,9 @@ export class Pipe implements SessionCarrier {
   /** How many acks in a row have left together with a message. */
   acksRidden = 0;
 
-  #idleTimer: unknown;
+  isOnWatch = false;
+  /** Ends a session whose peer does not answer CLOSE, or does not come back. */
+  #endTimer: unknown;
   #ackTimer: unknown;
 
   private constructor(host: PipeHost, state: PipeState, session: Session) {
@@ -104,7 +108,7 @@ export class Pipe implements SessionCarrier {
     this.session = session;
     session.carrier = this;
     this.policy = host.policies.get(session.peerType);
-    this.lease = this.#makeLease();
+    this.lease = this.#newLease();
     this.reader = new Reader(this);
     this.writer = new Writer(this);
   }
@@ -181,7 +185,7 @@ export class Pipe implements SessionCarrier {
       !this.session.requests?.isWaiting;
   }
 
-  /** Starts the Reader on the current socket. An earlier one may be on its way out: the new one waits for it. Ceph's `start_reader`. */
+  /** Starts the Reader on the current socket, once an earlier run of it has ended. Ceph's `start_reader`. */
   startReader(): void {
     assert(!this.reader.isRunning, "the Reader is running");
     this.reader.start();
@@ -197,7 +201,7 @@ export class Pipe implements SessionCarrier {
   adoptPolicy(peerType: number): void {
     this.session.peerType = peerType;
     this.policy = this.host.policies.get(peerType);
-    this.lease = this.#makeLease();
+    this.lease = this.#newLease();
   }
 
   /** Takes a socket into use. */
@@ -254,8 +258,8 @@ export class Pipe implements SessionCarrier {
   startClosing(): void {
     const { environment, handshakeTimeout } = this.host.options;
     this.state = "closing";
-    environment.clearTimer(this.#idleTimer);
-    this.#idleTimer = environment.setTimer(() => this.markDown(), handshakeTimeout);
+    this.host.idleWatch.delete(this);
+    this.#endTimer = environment.setTimer(() => this.markDown(), handshakeTimeout);
   }
 
   /** The peer has sent CLOSE: answers it, or if it is an answer itself, is done. */
@@ -291,12 +295,25 @@ export class Pipe implements SessionCarrier {
     this.state = "open";
     if (again) this.host.counters.reconnects++;
     this.attempts = 0;
-    this.session.features = features;
+    const { featuresSupported } = this.policy;
+    // The same object for all who have as many: a bigint takes memory of its own.
+    this.session.features = features === featuresSupported ? featuresSupported : features;
     this.session.written = this.session.out.outSeq;
     this.oldFooter = (features & Feature.MSG_AUTH) === 0n;
     this.security = security;
-    this.#watchIdle();
+    this.host.idleWatch.add(this);
     this.tell({ type: "open", dialled, again });
+  }
+
+  /** When the latest byte of the peer's arrived; silence while a throttle keeps the Reader from reading is not the peer's. */
+  heardAt(now: number): number {
+    return Math.max(this.link?.source.lastReadAt ?? 0, Math.min(this.reader.heldUntil, now));
+  }
+
+  /** Nothing has arrived for too long. */
+  silent(): void {
+    const { readTimeout } = this.host.options;
+    this.fault(new NetworkError("timed_out", `Nothing arrived from ${this.peer} for ${readTimeout} ms`));
   }
 
   /**
@@ -355,7 +372,8 @@ export class Pipe implements SessionCarrier {
   shutdownSocket(reason: MessengerError): void {
     const { link } = this;
     this.link = undefined;
-    this.host.options.environment.clearTimer(this.#idleTimer);
+    this.host.idleWatch.delete(this);
+    this.host.options.environment.clearTimer(this.#endTimer);
     this.host.options.environment.clearTimer(this.#ackTimer);
     this.#ackTimer = undefined;
     this.ackUrgent = false;
@@ -387,7 +405,7 @@ export class Pipe implements SessionCarrier {
     existing.session = this.session;
     this.session = session;
     session.carrier = this;
-    this.lease = this.#makeLease();
+    this.lease = this.#newLease();
     this.anyNonce = existing.anyNonce;
     this.keepaliveQueued = existing.keepaliveQueued;
     this.closeRequested = existing.closeRequested;
@@ -426,25 +444,10 @@ export class Pipe implements SessionCarrier {
     host.counters.dropped += dropped;
     this.tell({ type: "closed", dropped, error });
     session.release(this, error);
-    host.dispatchQueue.forget(session.id);
     // Nobody has to be told of the end of a connection that nobody has seen.
     if (error !== undefined && session.isAnnounced) {
       host.dispatchQueue.event("handleReset", session.connection, { dropped, error });
     }
-  }
-
-  /** Breaks the connection when nothing has arrived for too long. One timer serves all the waiting: it looks when the last byte came. */
-  #watchIdle(): void {
-    const { environment, readTimeout } = this.host.options;
-    const { link } = this;
-    if (readTimeout === 0 || link === undefined) return;
-    const look = () => {
-      const now = environment.now();
-      const idle = now - Math.max(link.source.lastReadAt, Math.min(this.reader.heldUntil, now));
-      if (idle < readTimeout) this.#idleTimer = environment.setTimer(look, readTimeout - idle);
-      else this.fault(new NetworkError("timed_out", `Nothing arrived from ${this.peer} for ${readTimeout} ms`));
-    };
-    this.#idleTimer = environment.setTimer(look, readTimeout);
   }
 
   /**
@@ -454,24 +457,15 @@ export class Pipe implements SessionCarrier {
   #watchAbsence(): void {
     const { environment, absenceTimeout } = this.host.options;
     if (absenceTimeout === 0) return;
-    environment.clearTimer(this.#idleTimer);
-    this.#idleTimer = environment.setTimer(() => {
+    environment.clearTimer(this.#endTimer);
+    this.#endTimer = environment.setTimer(() => {
       const why = `${this.peer} has not come back for ${absenceTimeout} ms`;
       if (this.state === "standby") this.markDownWithReset(new NetworkError("timed_out", why));
     }, absenceTimeout);
   }
 
-  #makeLease(): Lease {
-    const { throttlerBytes, throttlerMessages } = this.policy;
-    const { dispatchThrottle } = this.host, { session } = this;
-    return {
-      release: (bytes) => {
-        session.letGo(bytes);
-        throttlerMessages?.put(1);
-        throttlerBytes?.put(bytes);
-        dispatchThrottle.put(bytes);
-      },
-    };
+  #newLease(): Lease {
+    return new SessionLease(this.session, this.policy, this.host.dispatchThrottle);
   }
 }
 

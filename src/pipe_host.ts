@@ -5,6 +5,8 @@
  */
 
 import type { DispatchQueue } from "./dispatch_queue.ts";
+import type { Flushable } from "./flush_queue.ts";
+import type { IdleWatch } from "./idle_watch.ts";
 import type { Network } from "./net/network.ts";
 import type { ResolvedOptions } from "./options.ts";
 import type { Pipe } from "./pipe.ts";
@@ -28,6 +30,8 @@ export interface PipeHost {
   readonly policies: PolicySet;
   readonly dispatchQueue: DispatchQueue;
   readonly dispatchThrottle: Throttle;
+  /** Watches those whose session is open. */
+  readonly idleWatch: IdleWatch;
   readonly counters: Counters;
   /** Who is told of what happens. */
   readonly status: StatusSource<MessengerStatus>;
@@ -38,7 +42,7 @@ export interface PipeHost {
   /** How sockets are opened. */
   network(): Promise<Network>;
   /** How a Writer puts its flush off; known once the network is. */
-  defer(flush: () => void): void;
+  defer(writer: Flushable): void;
   /** A loop over a stream has taken a message: its answer may wait for those to the next ones. */
   messageTaken(): void;
   /** The next number of a connection attempt, above `above`. Ceph's `get_global_seq`. */

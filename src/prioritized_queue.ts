@@ -34,16 +34,17 @@ const MIN_COST = 65536, MAX_TOKENS = 16777216;
  * Ceph's `PrioritizedQueue`: strict priorities first, always the highest; then weighted ones, which share by their numbers. Within a priority
  * the classes take turns, one item each; within a class the oldest goes first.
  *
- * A class can be held: its items stay and keep their order, and nobody waits for them.
+ * A class can be held: its items stay and keep their order, and nobody waits for them. One that has no items leaves nothing behind.
  */
 export class PrioritizedQueue<T extends object> {
   #length = 0;
   readonly #strict: Level<T>[] = [];
   readonly #weighted: Level<T>[] = [];
   readonly #held = new Set<number>();
-  readonly #forgotten = new Set<number>();
   /** The lane of the item before: most items follow one of their own kind. */
   #lastLane: Lane<T> | undefined;
+  /** The one lane without items that is kept, since its class most likely has the next one. */
+  #emptyLane: Lane<T> | undefined;
 
   /** The class of the item that was taken last. */
   owner = 0;
@@ -90,7 +91,7 @@ export class PrioritizedQueue<T extends object> {
     }
   }
 
-  /** Takes out all items of a class, oldest first within each priority, and forgets the class. */
+  /** Takes out all items of a class, oldest first within each priority. */
   removeByClass(owner: number): T[] {
     const removed: T[] = [];
     for (const level of [...this.#strict, ...this.#weighted]) {
@@ -101,19 +102,8 @@ export class PrioritizedQueue<T extends object> {
       this.#drop(lane);
       if (level.size === 0) level.tokens = 0;
     }
-    this.#forgotten.delete(owner);
     this.#length -= removed.length;
     return removed;
-  }
-
-  /** Lets go of a class that gets no more items, as soon as it has none. */
-  forget(owner: number): void {
-    this.#forgotten.add(owner);
-    for (const level of [...this.#strict, ...this.#weighted]) {
-      const lane = level.lanes.get(owner);
-      if (lane?.items.length === 0) this.#drop(lane);
-    }
-    if (![...this.#strict, ...this.#weighted].some(({ lanes }) => lanes.has(owner))) this.#forgotten.delete(owner);
   }
 
   /** Takes out everything, held classes included. */
@@ -149,16 +139,24 @@ export class PrioritizedQueue<T extends object> {
     if (lane.items.length === 0) {
       line.shift();
       lane.inLine = false;
-      if (this.#forgotten.size > 0 && this.#forgotten.has(lane.owner)) this.forget(lane.owner);
+      this.#emptied(lane);
     } else if (line.length > 1) {
       line.push(line.shift()!);
     }
     return item;
   }
 
+  /** A lane has nothing to give any more: a class that is quiet must cost nothing. */
+  #emptied(lane: Lane<T>): void {
+    const earlier = this.#emptyLane;
+    if (earlier !== undefined && earlier !== lane && earlier.items.length === 0) this.#drop(earlier);
+    this.#emptyLane = lane;
+  }
+
   #drop(lane: Lane<T>): void {
     lane.level.lanes.delete(lane.owner);
     if (this.#lastLane === lane) this.#lastLane = undefined;
+    if (this.#emptyLane === lane) this.#emptyLane = undefined;
   }
 
   #dequeueWeighted(): T | undefined {

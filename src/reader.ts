@@ -22,9 +22,10 @@ import {
   decodeMessageFooter,
   decodeTimespec,
   emptyMessageFooter,
-  emptyMessageHeader,
   footerSize,
   type MessageHead,
+  type MessageHeader,
+  type SegmentLimits,
   TAGGED_HEADER_SIZE,
 } from "./wire/frame.ts";
 import { FOUND_FIELDS, FRAMES_AT, FRAMES_BYTES, makeFrameKernel, SMALL_BYTES } from "./wire/frame_kernel.ts";
@@ -56,9 +57,9 @@ type Phase =
 const headers = new HeaderDecoder();
 const kernel = makeFrameKernel();
 const footer = emptyMessageFooter();
-const NOBODY = new EntityName(255);
+/** The sender named by any header last: with many connections most are of the same name, and need not keep it a thousand times. */
+let lastSender = new EntityName(255);
 const NO_BYTES = new Uint8Array(0);
-const nothing = (): void => {};
 
 /** From how many bytes on it is worth while to look for many messages at once. */
 const MANY_BYTES = 512;
@@ -94,16 +95,16 @@ export class Reader {
   bytesSinceAck = 0;
   /** Until when a throttle kept it from reading; `Infinity` while one does. That silence is not the peer's. */
   heldUntil = 0;
-  /** Fulfils when it has ended, if it is running. */
-  stopped: Promise<void> = Promise.resolve();
 
-  /** The socket that is being read, and what to call when that has ended. */
+  /** Whom to tell when it has ended. */
+  #stopped: PromiseWithResolvers<void> | undefined;
+  /** The socket that is being read. */
   #link: Link | undefined;
-  #stop: () => void = nothing;
   #phase: Phase = "tag";
-  readonly #header = emptyMessageHeader();
-  /** What its header has in common with others. */
-  #head: Readonly<MessageHead> = this.#header;
+  /** The header of the message at hand: what it has in common with others, and its numbers. */
+  #head: Readonly<MessageHead> = headers.head;
+  #seq = 0;
+  #tid = 0;
   /** What it has in common with those that came with it. Whoever waits must not hold on to that. */
   #arrival: Arrival | undefined;
   /** Made when the first chunk ends in a record: most idle connections never see one. */
@@ -122,26 +123,30 @@ export class Reader {
   /** How many bytes are to be passed over. */
   #skip = 0;
   /** The sender named in the latest header; it is nearly always the same. */
-  #sender = NOBODY;
+  #sender = lastSender;
 
   /** @param pipe The Pipe that it lives in. */
   constructor(pipe: Pipe) {
     this.#pipe = pipe;
   }
 
-  /** Begins to read the Pipe's socket, when an earlier run has ended. */
+  /** Begins to read the Pipe's socket; not at once, as whoever starts it may not be done with other things. */
   start(): void {
+    const link = this.#pipe.link!;
     this.isRunning = true;
-    const earlier = this.stopped, { promise, resolve } = Promise.withResolvers<void>();
-    this.stopped = promise;
-    void this.#begin(earlier, this.#pipe.link!, resolve);
+    this.#link = link;
+    queueMicrotask(() => void this.#begin(link));
   }
 
-  async #begin(earlier: Promise<void>, link: Link, stop: () => void): Promise<void> {
+  /** Fulfils when it has ended, if it is running. */
+  get stopped(): Promise<void> {
+    if (!this.isRunning) return Promise.resolve();
+    this.#stopped ??= Promise.withResolvers();
+    return this.#stopped.promise;
+  }
+
+  async #begin(link: Link): Promise<void> {
     const pipe = this.#pipe;
-    await earlier;
-    this.#link = link;
-    this.#stop = stop;
     try {
       if (pipe.state === "accepting") await accept(pipe, link);
     } catch (error) {
@@ -162,7 +167,7 @@ export class Reader {
         this.#arrival = undefined;
         dispatchQueue.dispatch();
         this.#pipe.ackSoon();
-        if (throttles !== undefined) return void throttles.then(this.#read, this.#fail);
+        if (throttles !== undefined) return void throttles.then(this.#read, (error) => this.#fail(error));
       }
     } catch (error) {
       return this.#fail(error);
@@ -181,7 +186,7 @@ export class Reader {
     return this.#body.subarray(this.#bodyFilled);
   }
 
-  readonly #fail = (error: unknown): void => {
+  #fail(error: unknown): void {
     // A broken connection does not end a stream: the session brings the rest. Wrong contents do.
     if (this.#data !== undefined && error instanceof MessengerError && !(error instanceof NetworkError)) {
       this.#pipe.session.endArriving(error);
@@ -190,14 +195,15 @@ export class Reader {
     if (this.#pipe.link === this.#link) this.#pipe.fault(error, true);
     this.#end();
     this.#pipe.host.dispatchQueue.dispatch();
-  };
+  }
 
   #end(): void {
     if (this.#holding) this.#release();
     this.isRunning = false;
     this.#link = this.#data = undefined;
     this.#body = NO_BYTES;
-    this.#stop();
+    this.#stopped?.resolve();
+    this.#stopped = undefined;
     this.#pipe.reapIfDone();
   }
 
@@ -309,7 +315,6 @@ export class Reader {
   #takeMany(source: ByteSource, link: Link): boolean {
     const pipe = this.#pipe,
       { session, host, policy } = pipe,
-      header = this.#header,
       { chunk } = source,
       from = source.at;
     if (kernel === undefined || pipe.security !== undefined || this.#segments > SMALL_BYTES) return false;
@@ -325,17 +330,15 @@ export class Reader {
       source.at = at;
       if (!this.#isReading(link)) return true;
       if (found[field + 5] === 0) {
-        headers.decode(chunk, at + 1, header, host.options);
-        this.#head = headers.head;
-        if (host.streamedTypes.has(header.type)) return i > 0;
-        this.#segments = header.frontLength + header.middleLength + header.dataLength;
+        this.#decodeHeader(chunk, at + 1, host.options);
+        if (host.streamedTypes.has(this.#head.type)) return i > 0;
         this.#learnSender();
       } else {
-        header.seq = toU64(found[field + 1]!, found[field + 2]!);
-        header.tid = toU64(found[field + 3]!, found[field + 4]!);
+        this.#seq = toU64(found[field + 1]!, found[field + 2]!);
+        this.#tid = toU64(found[field + 3]!, found[field + 4]!);
       }
       // Larger than a number can be: the other way says so.
-      if (Number.isNaN(header.seq + header.tid)) return i > 0;
+      if (Number.isNaN(this.#seq + this.#tid)) return i > 0;
       if (this.#wasReceived()) {
         this.#ignore();
         source.at = at + TAGGED_HEADER_SIZE + this.#segments + footerBytes;
@@ -377,9 +380,7 @@ export class Reader {
     switch (bytes[at]) {
       case Tag.MSG:
         this.#isStreamed = this.#isOfStreamedType(bytes, at);
-        headers.decode(bytes, at + 1, this.#header, this.#isStreamed ? pipe.host.streamedLimits : pipe.host.options);
-        this.#head = headers.head;
-        this.#segments = this.#header.frontLength + this.#header.middleLength + this.#header.dataLength;
+        this.#decodeHeader(bytes, at + 1, this.#isStreamed ? pipe.host.streamedLimits : pipe.host.options);
         if (this.#wasReceived()) {
           this.#skip = this.#bodySize;
           this.#phase = "skip";
@@ -414,6 +415,20 @@ export class Reader {
         pipe.closeReceived();
         break;
     }
+  }
+
+  /** Makes the message at hand the one whose header lies at `at`. */
+  #decodeHeader(bytes: Uint8Array, at: number, limits: SegmentLimits): void {
+    headers.decode(bytes, at, limits);
+    const head = this.#head = headers.head;
+    this.#seq = headers.seq;
+    this.#tid = headers.tid;
+    this.#segments = head.frontLength + head.middleLength + head.dataLength;
+  }
+
+  /** The whole header of the message at hand, for those who look at more than its numbers. */
+  #header(): MessageHeader {
+    return { ...this.#head, seq: this.#seq, tid: this.#tid };
   }
 
   /** Takes the message's share of the throttles, in Ceph's order. Returns a promise only if it has to wait. */
@@ -490,7 +505,7 @@ export class Reader {
 
   /** The message at hand has its share of the throttles. */
   #admitted(): void {
-    if (this.#isStreamed) this.#gather("head", this.#header.frontLength + this.#header.middleLength);
+    if (this.#isStreamed) this.#gather("head", this.#head.frontLength + this.#head.middleLength);
     else this.#phase = "body";
   }
 
@@ -500,29 +515,32 @@ export class Reader {
    */
   #endReplaced(): void {
     const { session } = this.#pipe, { arriving } = session;
-    if (arriving === undefined || arriving.isOf(this.#header)) return;
+    if (arriving === undefined || arriving.isOf(this.#header())) return;
     session.endArriving(arriving.abandoned());
   }
 
   /** Whether the message at hand came in over an earlier connection, and is replayed because no ack for it arrived. */
   #wasReceived(): boolean {
-    return this.#header.seq <= this.#pipe.session.inSeq;
+    return this.#seq <= this.#pipe.session.inSeq;
   }
 
   /** The message at hand was received before. */
   #ignore(): void {
-    const { session, host } = this.#pipe, { seq } = this.#header;
+    const { session, host } = this.#pipe;
     host.counters.duplicates++;
     // The ack for it was lost with the last connection. Without another its sender keeps it, and replays it, for ever.
-    session.inSeqAcked = Math.min(session.inSeqAcked, seq - 1);
+    session.inSeqAcked = Math.min(session.inSeqAcked, this.#seq - 1);
   }
 
   /** Sees who sent the message at hand. */
   #learnSender(): void {
-    const { sourceType, sourceNum } = this.#header;
+    const { sourceType, sourceNum } = this.#head;
     if (this.#sender.num === sourceNum && this.#sender.type === sourceType) return;
     if (sourceType === 0) throw new ProtocolError("src.type", 0, "1 to 255");
-    this.#sender = new EntityName(sourceType, sourceNum);
+    if (lastSender.num !== sourceNum || lastSender.type !== sourceType) {
+      lastSender = new EntityName(sourceType, sourceNum);
+    }
+    this.#sender = lastSender;
   }
 
   /** How the message at hand came, whose contents lie in `bytes`. */
@@ -534,19 +552,19 @@ export class Reader {
 
   /** A message whose data are a stream is about to come: for the first time, again, or again from where it was cut off. */
   #expectStream(): void {
-    const { session } = this.#pipe, header = this.#header;
+    const { session } = this.#pipe, head = this.#head;
     this.#data = undefined;
     // What it held of the throttles it still holds.
-    if (session.arriving?.isOf(header)) {
+    if (session.arriving?.isOf(this.#header())) {
       this.#data = session.arriving;
       return this.#admitted();
     }
-    this.#segments = header.frontLength + header.middleLength + shareOf(header.dataLength);
+    this.#segments = head.frontLength + head.middleLength + shareOf(head.dataLength);
   }
 
   /** What comes before the data is here: hands the message on, unless that was done before the last connection broke. */
   #open(source: ByteSource): void {
-    const { session, host, lease } = this.#pipe, header = this.#header, head = this.#body;
+    const { session, host, lease } = this.#pipe, header = this.#header(), head = this.#body;
     this.#body = NO_BYTES;
     this.#phase = "data";
     const frontCrc = crc32c(head, 0, 0, header.frontLength), middleCrc = crc32c(head, 0, header.frontLength);
@@ -555,7 +573,7 @@ export class Reader {
     if (session.arriving !== undefined) session.endArriving(session.arriving.abandoned());
     const data = new IncomingData(header, frontCrc, middleCrc, lease, this.#segments);
     this.#data = session.arriving = data;
-    const message = receivedMessage(this.#head, header.seq, header.tid, this.#arrivalOf(source, head), 0, data);
+    const message = receivedMessage(this.#head, this.#seq, this.#tid, this.#arrivalOf(source, head), 0, data);
     setDataSource(message, data);
     this.#holding = false;
     host.counters.recvMessages++;
@@ -576,16 +594,16 @@ export class Reader {
 
   /** The data have passed, and the footer is here: only now is it known what they were worth. */
   #close(bytes: Uint8Array): void {
-    const { session, host, security, oldFooter } = this.#pipe, header = this.#header, data = this.#data!;
+    const { session, host, security, oldFooter } = this.#pipe, head = this.#head, data = this.#data!;
     this.#body = NO_BYTES;
     decodeMessageFooter(bytes, 0, footer, oldFooter);
     if ((footer.flags & FooterFlag.COMPLETE) === 0) return session.endArriving(data.abandoned());
     data.check(footer);
-    if (security !== undefined && !security.verify(header, footer)) {
+    if (security !== undefined && !security.verify(this.#header(), footer)) {
       throw new ProtocolError("signature", "another one", "the session key's");
     }
-    session.inSeq = header.seq;
-    const length = header.frontLength + header.middleLength + header.dataLength;
+    session.inSeq = this.#seq;
+    const length = head.frontLength + head.middleLength + head.dataLength;
     this.bytesSinceAck += length;
     host.counters.recvBytes += length;
     session.arriving = this.#data = undefined;
@@ -594,14 +612,14 @@ export class Reader {
 
   /** A message's segments and footer lie at `at`. */
   #deliver(source: ByteSource, bytes: Uint8Array, at: number): void {
-    const pipe = this.#pipe, header = this.#header, { session } = pipe;
+    const pipe = this.#pipe, { session } = pipe;
     decodeMessageFooter(bytes, at + this.#segments, footer, pipe.oldFooter);
     if ((footer.flags & FooterFlag.COMPLETE) === 0) {
       if (session.arriving !== undefined) session.endArriving(session.arriving.abandoned());
       return this.#release();
     }
-    checkSegments(bytes, at, header, footer);
-    if (pipe.security !== undefined && !pipe.security.verify(header, footer)) {
+    checkSegments(bytes, at, this.#head, footer);
+    if (pipe.security !== undefined && !pipe.security.verify(this.#header(), footer)) {
       throw new ProtocolError("signature", "another one", "the session key's");
     }
     this.#learnSender();
@@ -610,15 +628,15 @@ export class Reader {
 
   /** The message at hand is new, right, and has its share of the throttles: hands it on. */
   #accept(source: ByteSource, bytes: Uint8Array, at: number): void {
-    const pipe = this.#pipe, header = this.#header, { session, host } = pipe;
+    const pipe = this.#pipe, { session, host } = pipe;
     if (session.arriving !== undefined) session.endArriving(session.arriving.abandoned());
-    session.inSeq = header.seq;
+    session.inSeq = this.#seq;
     this.bytesSinceAck += this.#segments;
     const arrival = this.#arrivalOf(source, bytes);
-    const message = receivedMessage(this.#head, header.seq, header.tid, arrival, at, pipe.lease);
+    const message = receivedMessage(this.#head, this.#seq, this.#tid, arrival, at, pipe.lease);
     this.#holding = false;
     host.counters.recvMessages++;
     host.counters.recvBytes += this.#segments;
-    if (!session.take(message)) host.dispatchQueue.deliver(message, session.id, header.priority);
+    if (!session.take(message)) host.dispatchQueue.deliver(message, session.id, this.#head.priority);
   }
 }

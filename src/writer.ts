@@ -62,14 +62,16 @@ const CLOSE_RECORD = Uint8Array.of(Tag.CLOSE);
  */
 export class Writer {
   readonly #pipe: Pipe;
-  /** Whether it is at work. */
+  /** Whether it has begun, and has not ended. */
   isRunning = false;
-  /** Fulfils when it has ended, if it is running. */
-  stopped: Promise<void> = Promise.resolve();
 
-  #wakeUp: (() => void) | undefined;
+  /** A step that takes time is under way, or about to begin. */
+  #isWorking = false;
+  /** Something has changed since it looked last what there is to do. */
   #awake = false;
   #deferred = false;
+  /** Ends the pause before an attempt to dial. */
+  #endPause: (() => void) | undefined;
   /** The write that is on its way: by which socket, what, and up to which number. */
   #writing: { readonly link: Link; readonly batch: Batch; readonly seq: number } | undefined;
   /** The message whose data follow that write. Until they are through nothing else is sent. */
@@ -85,7 +87,7 @@ export class Writer {
   /** Begins to work. */
   start(): void {
     this.isRunning = true;
-    this.stopped = this.#run(this.stopped);
+    this.#workSoon();
   }
 
   /**
@@ -95,39 +97,42 @@ export class Writer {
    */
   wake(now = false): void {
     this.#awake = true;
-    if (this.#wakeUp === undefined) return;
-    if (now) return this.#wakeLoop();
-    if (this.#deferred) return;
+    if (now) return this.#workSoon();
+    if (this.#isWorking || this.#deferred || !this.isRunning) return;
     this.#deferred = true;
-    this.#pipe.host.defer(this.#resume);
+    this.#pipe.host.defer(this);
   }
 
-  readonly #resume = (): void => {
+  /** Its turn to send, which {@linkcode wake} has asked for. */
+  flush(): void {
     this.#deferred = false;
     const { state, closeRequested } = this.#pipe;
     if (state === "open") this.#flush();
-    if (state !== "open" || closeRequested) this.#wakeLoop();
-  };
-
-  #wakeLoop(): void {
-    const wakeUp = this.#wakeUp;
-    this.#wakeUp = undefined;
-    wakeUp?.();
+    if (state !== "open" || closeRequested) this.#workSoon();
   }
 
-  /** Does what takes more than one step: dialling and closing. An open session's messages leave by {@linkcode #flush}. */
-  async #run(earlier: Promise<void>): Promise<void> {
+  /** Not at once: whoever has changed the state may not be done with that. */
+  #workSoon(): void {
+    this.#endPause?.();
+    if (this.#isWorking || !this.isRunning) return;
+    this.#isWorking = true;
+    queueMicrotask(() => void this.#work());
+  }
+
+  /** Does what takes more than one step, dialling and closing, until there is nothing to do. An open session's messages leave by {@linkcode #flush}. */
+  async #work(): Promise<void> {
     const pipe = this.#pipe;
-    await earlier;
-    while (pipe.state !== "closed") {
+    do {
       this.#awake = false;
       if (pipe.state === "standby" && pipe.isQueued && pipe.canDial) pipe.state = "connecting";
       if (pipe.state === "open") this.#flush();
       if (pipe.state === "connecting") await this.#connect();
       else if (pipe.state === "closing" && !pipe.closeRequested) await this.#answerClose();
       else if (pipe.closeRequested && this.#isDone()) await this.#sendClose();
-      else if (!this.#awake) await new Promise<void>((resolve) => this.#wakeUp = resolve);
-    }
+      else if (!this.#awake) break;
+    } while (pipe.state !== "closed");
+    this.#isWorking = false;
+    if (pipe.state !== "closed") return;
     this.isRunning = false;
     pipe.reapIfDone();
   }
@@ -169,12 +174,13 @@ export class Writer {
     let over = false;
     const timer = environment.setTimer(() => {
       over = true;
-      this.wake(true);
+      this.#endPause?.();
     }, ms);
     this.#pipe.hurry = false;
     while (!over && this.#pipe.state === state && !this.#pipe.hurry) {
-      await new Promise<void>((resolve) => this.#wakeUp = resolve);
+      await new Promise<void>((resolve) => this.#endPause = resolve);
     }
+    this.#endPause = undefined;
     environment.clearTimer(timer);
   }
 
@@ -233,7 +239,7 @@ export class Writer {
     } else if (isCurrent) {
       return this.#pipe.fault(error);
     }
-    this.#resume();
+    this.flush();
   };
 
   /** Sends the data of a message and what comes behind them, as the source gives them. */

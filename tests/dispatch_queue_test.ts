@@ -267,14 +267,6 @@ test("DispatchQueue.discard() from within a dispatcher stops what comes behind",
   assertEquals([seen, fixture.released], [[1], [2, 3, 1]]);
 });
 
-test("DispatchQueue.forget() still dispatches what waits", async () => {
-  const dispatcher = noting(), fixture = new Fixture(dispatcher);
-  fixture.deliver(1, 127, 1, 2);
-  fixture.queue.forget(1);
-  await settle();
-  assertEquals([dispatcher.seen, fixture.queue.length], [[1, 2], 0]);
-});
-
 test("DispatchQueue.stop() tells the events that wait, drops the messages, and gives their shares back", async () => {
   const dispatcher = noting(), fixture = new Fixture(dispatcher);
   let resets = 0;

@@ -117,16 +117,6 @@ test("PrioritizedQueue.removeByClass() takes out one class' items, held or not, 
   assertEquals(drain(queue), ["a1", "c1", "b4", "a2"]);
 });
 
-test("PrioritizedQueue.forget() keeps what a class still has, and takes more from it later", () => {
-  const queue = new PrioritizedQueue<Item>();
-  addStrict(queue, 127, "a1", "a2", "b1");
-  queue.forget(1);
-  assertEquals(drain(queue), ["a1", "b1", "a2"]);
-  addStrict(queue, 127, "a3", "a4");
-  queue.forget(9);
-  assertEquals([drain(queue), queue.length], [["a3", "a4"], 0]);
-});
-
 test("PrioritizedQueue.takeAll() takes out everything, held classes too", () => {
   const queue = new PrioritizedQueue<Item>();
   addStrict(queue, 127, "a1", "b1", "a2");
@@ -309,7 +299,6 @@ test("PrioritizedQueue does what Ceph's rules say, in any order of events", () =
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("hold" as const), owner }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant("resume" as const), owner }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("remove" as const), owner }) },
-    { weight: 1, arbitrary: fc.record({ kind: fc.constant("forget" as const), owner }) },
   );
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 120, size: "max" }), (operations) => {
@@ -333,9 +322,6 @@ test("PrioritizedQueue does what Ceph's rules say, in any order of events", () =
             break;
           case "remove":
             assertEquals(queue.removeByClass(operation.owner).map(({ name }) => name), model.remove(operation.owner));
-            break;
-          case "forget":
-            queue.forget(operation.owner);
             break;
           default:
             queue[operation.kind](operation.owner);

@@ -103,6 +103,7 @@ async function listen(address: SocketAddress, options: ListenOptions = {}): Prom
   if (tls !== undefined) return await (await networkWithTls()).listen(address, options);
   checkAddress(address, "listen on", 0);
   const queue = new AcceptQueue(backlog);
+  let bound = address;
   const native = await listenOverStalePath(network, address, () => {
     try {
       return Bun.listen({
@@ -110,7 +111,7 @@ async function listen(address: SocketAddress, options: ListenOptions = {}): Prom
         allowHalfOpen: true,
         backlog,
         socket: handlers((socket) => {
-          socket.data = new BunDriver(socket, noDelay, address, unnamed(address));
+          socket.data = new BunDriver(socket, noDelay, bound, unnamed(address));
           // Without an address it was lost before we had it.
           if (address.transport === "tcp" && socket.remoteAddress === undefined) socket.terminate();
           else queue.push(socket.data.socket);
@@ -120,7 +121,8 @@ async function listen(address: SocketAddress, options: ListenOptions = {}): Prom
       throw listenError(error, address);
     }
   }, removeSocket);
-  return new BunListening(native, address, queue);
+  if (address.transport === "tcp") bound = { ...address, port: native.port };
+  return new BunListening(native, bound, queue);
 }
 
 /** Bun's own sockets report a handshake that fails in a way of each version; its `node:tls` keeps to Node's. */
@@ -163,7 +165,7 @@ class BunListening implements Listener {
   constructor(native: BunListener, address: SocketAddress, queue: AcceptQueue) {
     this.#native = native;
     this.#queue = queue;
-    this.address = address.transport === "unix" ? address : { ...address, port: native.port };
+    this.address = address;
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Socket> {
@@ -273,7 +275,10 @@ class BunDriver implements Driver {
 }
 
 function seamAddress(hostname: string | undefined, port: number | undefined, otherwise: SocketAddress): SocketAddress {
-  return hostname === undefined || port === undefined ? otherwise : { transport: "tcp", hostname, port };
+  if (hostname === undefined || port === undefined) return otherwise;
+  // That of a listener is the same for all who come in there: a thousand of them need not keep a thousand copies.
+  if (otherwise.transport === "tcp" && otherwise.port === port && otherwise.hostname === hostname) return otherwise;
+  return { transport: "tcp", hostname, port };
 }
 
 /** An end that the operating system has no name for: that of a Unix-domain socket that dialled. */

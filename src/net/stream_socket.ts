@@ -55,8 +55,10 @@ export class StreamSocket implements Socket, DirectSocket {
   #writes: WritableStreamDefaultController | undefined;
   #closed: PromiseWithResolvers<void> | undefined;
 
-  /** Bytes that arrived before anybody asked for them. */
-  readonly #queue: Uint8Array[] = [];
+  /** The oldest chunk that arrived before anybody asked for it, and those behind it, which are seldom there. */
+  #first: Uint8Array | undefined;
+  #others: Uint8Array[] | undefined;
+  /** What they weigh. */
   #queued = 0;
   /** The stream waits for bytes. */
   #wanted = false;
@@ -195,7 +197,8 @@ export class StreamSocket implements Socket, DirectSocket {
       this.#reads!.enqueue(chunk);
       return true;
     }
-    this.#queue.push(chunk);
+    if (this.#first === undefined) this.#first = chunk;
+    else (this.#others ??= []).push(chunk);
     this.#queued += chunk.byteLength + CHUNK_COST;
     if (this.#arrived !== undefined) this.#tellArrived();
     return this.#queued < READ_AHEAD && !this.#readOver;
@@ -237,7 +240,7 @@ export class StreamSocket implements Socket, DirectSocket {
   #abort(reason: unknown): void {
     if (this.#over) return;
     this.#over = this.#readOver = this.#writeOver = true;
-    this.#queue.length = 0;
+    this.#first = this.#others = undefined;
     this.#end = this.#failure = { error: reason };
     this.#settleReads();
     this.#settle(reason);
@@ -246,8 +249,9 @@ export class StreamSocket implements Socket, DirectSocket {
 
   /** The oldest chunk that waits. */
   #take(): Uint8Array | undefined {
-    const chunk = this.#queue.shift();
+    const chunk = this.#first;
     if (chunk === undefined) return undefined;
+    this.#first = this.#others?.shift();
     this.#queued -= chunk.byteLength + CHUNK_COST;
     if (this.#end === undefined && this.#queued < READ_AHEAD / 2) this.#driver.pull();
     return chunk;
@@ -264,7 +268,7 @@ export class StreamSocket implements Socket, DirectSocket {
    */
   #cancel(): void {
     this.#cancelled = true;
-    this.#queue.length = 0;
+    this.#first = this.#others = undefined;
     if (!this.#readOver) this.#driver.pull();
   }
 
@@ -279,7 +283,7 @@ export class StreamSocket implements Socket, DirectSocket {
   /** Tells whoever reads of the end, once there is nothing before it. */
   #settleReads(): void {
     const end = this.#end;
-    if (end === undefined || this.#queue.length > 0 || this.#cancelled) return;
+    if (end === undefined || this.#first !== undefined || this.#cancelled) return;
     if (end === null) this.#reads?.close();
     else this.#reads?.error(end.error);
     this.#reads = undefined;

@@ -14,7 +14,7 @@ const Family = { NONE: 0, UNIX: 1, IP4: 2, IP6: 10 } as const;
 
 /** Where the `sockaddr_storage` begins in the 136 bytes, and where its fields are. */
 const FAMILY_AT = 8, PORT_AT = 10, IP4_AT = 12, FLOW_AT = 12, IP6_AT = 16, SCOPE_AT = 32, PATH_AT = 10;
-/** The bytes that Ceph compares: type, nonce and the 28 bytes of a `sockaddr_in6`. */
+/** The bytes that Ceph compares: type, nonce and the 28 bytes of a `sockaddr_in6`. Only a path's address has any behind them that are not 0. */
 const COMPARED_SIZE = 36;
 /** Room for a path, with the NUL at its end. */
 const PATH_SIZE = 108;
@@ -50,10 +50,10 @@ export class EntityAddress {
   /** The address as a string that is equal exactly for equal addresses. */
   readonly key: string;
 
-  readonly #bytes: Uint8Array;
+  /** Those of the handshake, where the fields do not say all. A server keeps an address for each of its clients. */
+  readonly #kept: Uint8Array | undefined;
 
   private constructor(bytes: Uint8Array) {
-    this.#bytes = bytes;
     this.nonce = getU32(bytes, 4);
     const family = (bytes[FAMILY_AT]! << 8) | bytes[FAMILY_AT + 1]!;
     this.port = family === Family.UNIX ? 0 : (bytes[PORT_AT]! << 8) | bytes[PORT_AT + 1]!;
@@ -74,7 +74,13 @@ export class EntityAddress {
         this.kind = "none";
         this.host = "";
     }
+    this.#kept = this.kind === "ip6" || this.kind === "unix" ? bytes : undefined;
     this.key = `${this.endpoint}/${this.nonce}${scopeSuffix(bytes)}`;
+  }
+
+  /** Those of the handshake, up to {@linkcode COMPARED_SIZE} where the rest is 0. Not to be changed. */
+  get #bytes(): Uint8Array {
+    return this.#kept ?? ipBytes(parseIp4(this.host), this.port, this.nonce);
   }
 
   /**
@@ -86,11 +92,8 @@ export class EntityAddress {
    * @throws {MessengerError} With code `invalid`.
    */
   static from(host: string, port: number, nonce: number = 0): EntityAddress {
-    const bytes = new Uint8Array(ADDRESS_SIZE);
     checkRange("port", port, 0xffff);
     checkRange("nonce", nonce, 0xffffffff);
-    putU32(bytes, 4, nonce);
-    const ip4 = parseIp4(host), ip6 = ip4 === undefined ? parseIp6(host) : undefined;
     if (host.startsWith("unix:")) {
       const path = new TextEncoder().encode(host.slice("unix:".length));
       if (path.length >= PATH_SIZE || path.includes(0)) {
@@ -99,25 +102,20 @@ export class EntityAddress {
           `Bad path: got ${path.length} bytes, expected at most ${PATH_SIZE - 1} and no NUL`,
         );
       }
+      const bytes = new Uint8Array(ADDRESS_SIZE);
+      putU32(bytes, 4, nonce);
       bytes[FAMILY_AT + 1] = Family.UNIX;
       bytes.set(path, PATH_AT);
       return new EntityAddress(bytes);
     }
-    if (ip4 !== undefined) {
-      bytes[FAMILY_AT + 1] = Family.IP4;
-      bytes.set(ip4, IP4_AT);
-    } else if (ip6 !== undefined) {
-      bytes[FAMILY_AT + 1] = Family.IP6;
-      bytes.set(ip6, IP6_AT);
-    } else if (host !== "") {
+    const ip = host === "" ? undefined : parseIp4(host) ?? parseIp6(host);
+    if (host !== "" && ip === undefined) {
       throw new MessengerError(
         "invalid",
         `Bad host: got "${host}", expected an IPv4 or IPv6 address, or unix: and a path`,
       );
     }
-    bytes[PORT_AT] = port >>> 8;
-    bytes[PORT_AT + 1] = port;
-    return new EntityAddress(bytes);
+    return new EntityAddress(ipBytes(ip, port, nonce));
   }
 
   /**
@@ -143,16 +141,16 @@ export class EntityAddress {
    * @throws {ProtocolError} If they are too few, of the form that only messages may hold, of an unknown family, or hold a bad path.
    */
   static decode(bytes: Uint8Array, at = 0): EntityAddress {
-    // Not slice(): that of a Node Buffer is no copy.
-    const copy = Uint8Array.from(bytes.subarray(at, at + ADDRESS_SIZE));
-    if (copy.length < ADDRESS_SIZE) throw new ProtocolError("address", `${copy.length} bytes`, ADDRESS_SIZE);
-    if (copy[0] !== 0) throw new ProtocolError("address marker", copy[0]!, "0 (a legacy address)");
+    const { length } = bytes.subarray(at, at + ADDRESS_SIZE);
+    if (length < ADDRESS_SIZE) throw new ProtocolError("address", `${length} bytes`, ADDRESS_SIZE);
+    if (bytes[at] !== 0) throw new ProtocolError("address marker", bytes[at]!, "0 (a legacy address)");
+    const family = (bytes[at + FAMILY_AT]! << 8) | bytes[at + FAMILY_AT + 1]!;
+    const copy = new Uint8Array(family === Family.UNIX ? ADDRESS_SIZE : COMPARED_SIZE);
+    copy.set(bytes.subarray(at, at + copy.length));
     copy.fill(0, 0, 4);
-    const family = (copy[FAMILY_AT]! << 8) | copy[FAMILY_AT + 1]!;
     if (family === Family.IP4) copy.fill(0, IP6_AT);
-    else if (family === Family.IP6) copy.fill(0, COMPARED_SIZE);
     else if (family === Family.UNIX) copy.fill(0, endOfPath(copy));
-    else copy.fill(0, IP4_AT);
+    else if (family === Family.NONE) copy.fill(0, IP4_AT);
     if (family !== Family.IP4 && family !== Family.IP6 && family !== Family.UNIX && family !== Family.NONE) {
       throw new ProtocolError("address family", family, "0 (none), 1 (unix), 2 (IPv4) or 10 (IPv6)");
     }
@@ -162,6 +160,7 @@ export class EntityAddress {
   /** Writes the 136 bytes of the handshake. */
   encode(out: Uint8Array, at = 0): void {
     out.set(this.#bytes, at);
+    out.fill(0, at + this.#bytes.length, at + ADDRESS_SIZE);
   }
 
   /** Where a socket has to be opened to reach it: `"127.0.0.1:6789"`, `"[::1]:6789"`, `"unix:/run/a.sock"`. */
@@ -209,9 +208,10 @@ export class EntityAddress {
    */
   compare(other: EntityAddress): number {
     const size = this.kind === "unix" || other.kind === "unix" ? ADDRESS_SIZE : COMPARED_SIZE;
+    const mine = this.#bytes, theirs = other.#bytes;
     for (let i = 0; i < size; i++) {
       const at = i === FAMILY_AT ? FAMILY_AT + 1 : i === FAMILY_AT + 1 ? FAMILY_AT : i;
-      const difference = this.#bytes[at]! - other.#bytes[at]!;
+      const difference = mine[at]! - theirs[at]!;
       if (difference !== 0) return difference;
     }
     return 0;
@@ -221,6 +221,19 @@ export class EntityAddress {
   toString(): string {
     return this.kind === "unix" ? `unix:${this.host}#${this.nonce}` : `${this.endpoint}/${this.nonce}`;
   }
+}
+
+/** The handshake's bytes of an address with no more to it than that; `ip` has 4 bytes, or 16, or is not known. */
+function ipBytes(ip: Uint8Array | undefined, port: number, nonce: number): Uint8Array {
+  const bytes = new Uint8Array(COMPARED_SIZE);
+  putU32(bytes, 4, nonce);
+  bytes[PORT_AT] = port >>> 8;
+  bytes[PORT_AT + 1] = port;
+  if (ip === undefined) return bytes;
+  const isIp4 = ip.length === 4;
+  bytes[FAMILY_AT + 1] = isIp4 ? Family.IP4 : Family.IP6;
+  bytes.set(ip, isIp4 ? IP4_AT : IP6_AT);
+  return bytes;
 }
 
 function checkRange(field: string, value: number, most: number): void {

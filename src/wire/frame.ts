@@ -201,7 +201,7 @@ export function footerSize(old: boolean): number {
  * @param footer The message's footer.
  * @throws {ProtocolError} Naming the segment whose crc is wrong.
  */
-export function checkSegments(bytes: Uint8Array, at: number, header: MessageHeader, footer: MessageFooter): void {
+export function checkSegments(bytes: Uint8Array, at: number, header: MessageHead, footer: MessageFooter): void {
   const middle = at + header.frontLength, data = middle + header.middleLength;
   const frontCrc = header.frontLength === 0 ? 0 : crc32c(bytes, 0, at, middle);
   if (frontCrc !== footer.frontCrc) throw new ProtocolError("front_crc", hex(footer.frontCrc), hex(frontCrc));

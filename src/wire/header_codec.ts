@@ -76,50 +76,38 @@ export class HeaderEncoder {
 
 /** Reads headers. */
 export class HeaderDecoder {
-  #head: Readonly<MessageHead> = headOf(emptyMessageHeader());
+  /** The number of the latest message. */
+  seq = 0;
+  /** Its transaction number. */
+  tid = 0;
+  /** What its header has in common with those that are like it: the same object for all of them. */
+  head: Readonly<MessageHead> = headOf(emptyMessageHeader());
   /** Its bytes behind seq and tid. */
   readonly #bytes = new Uint8Array(HEADER_SIZE);
   /** Its crc if seq and tid were 0. */
   #crc = 0;
-
-  /** What the latest header has in common with those that are like it: the same object for all of them. */
-  get head(): Readonly<MessageHead> {
-    return this.#head;
-  }
 
   /**
    * Reads and checks the 53 bytes of a header.
    *
    * @param bytes Holds the whole header.
    * @param at Where it begins.
-   * @param into Receives the fields.
    * @param limits The longest segments to accept.
    * @throws {ProtocolError} On a wrong crc, a segment over its limit, or a number over 2^53 - 1.
    */
-  decode(bytes: Uint8Array, at: number, into: MessageHeader, limits: SegmentLimits): void {
-    if (!this.#isLikeLast(bytes, at, limits)) return this.#learn(bytes, at, into, limits);
+  decode(bytes: Uint8Array, at: number, limits: SegmentLimits): void {
+    if (!this.#isLikeLast(bytes, at, limits)) return this.#learn(bytes, at, limits);
     const seq = getU64(bytes, at), tid = getU64(bytes, at + 8);
     // Whatever is wrong is better told where everything is looked at.
     if (seq !== seq || tid !== tid || (this.#crc ^ added(seq, tid)) >>> 0 !== getU32(bytes, at + CRC)) {
-      return this.#learn(bytes, at, into, limits);
+      return this.#learn(bytes, at, limits);
     }
-    const head = this.#head;
-    into.seq = seq;
-    into.tid = tid;
-    into.type = head.type;
-    into.priority = head.priority;
-    into.version = head.version;
-    into.frontLength = head.frontLength;
-    into.middleLength = head.middleLength;
-    into.dataLength = head.dataLength;
-    into.dataOffset = head.dataOffset;
-    into.sourceType = head.sourceType;
-    into.sourceNum = head.sourceNum;
-    into.compatVersion = head.compatVersion;
+    this.seq = seq;
+    this.tid = tid;
   }
 
   #isLikeLast(bytes: Uint8Array, at: number, limits: SegmentLimits): boolean {
-    const known = this.#bytes, head = this.#head;
+    const known = this.#bytes, { head } = this;
     for (let i = REST; i < CRC; i++) {
       if (bytes[at + i] !== known[i]) return false;
     }
@@ -127,11 +115,14 @@ export class HeaderDecoder {
       head.dataLength <= limits.maxDataBytes;
   }
 
-  #learn(bytes: Uint8Array, at: number, into: MessageHeader, limits: SegmentLimits): void {
-    decodeMessageHeader(bytes, at, into, limits);
-    this.#head = headOf(into);
+  #learn(bytes: Uint8Array, at: number, limits: SegmentLimits): void {
+    const header = emptyMessageHeader();
+    decodeMessageHeader(bytes, at, header, limits);
+    this.seq = header.seq;
+    this.tid = header.tid;
+    this.head = headOf(header);
     for (let i = REST; i < CRC; i++) this.#bytes[i] = bytes[at + i]!;
-    this.#crc = getU32(bytes, at + CRC) ^ added(into.seq, into.tid);
+    this.#crc = getU32(bytes, at + CRC) ^ added(header.seq, header.tid);
   }
 }
 

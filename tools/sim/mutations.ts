@@ -32,7 +32,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "the in_seq check",
     file: "src/reader.ts",
-    from: "return this.#header.seq <= this.#pipe.session.inSeq;",
+    from: "return this.#seq <= this.#pipe.session.inSeq;",
     to: "return false;",
   },
   {
@@ -87,7 +87,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: "the ack of a replayed message",
     file: "src/reader.ts",
-    from: "    session.inSeqAcked = Math.min(session.inSeqAcked, seq - 1);\n",
+    from: "    session.inSeqAcked = Math.min(session.inSeqAcked, this.#seq - 1);\n",
     to: "",
   },
 ];
