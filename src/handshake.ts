@@ -28,8 +28,8 @@ export async function readBanner(source: ByteSource): Promise<void> {
   for (let filled = 0; filled < BANNER_SIZE;) {
     await source.tcpReadWait();
     filled += source.tcpReadNonblocking(bytes, filled, BANNER_SIZE - filled);
+    if (bytes.every((byte, i) => i >= filled || byte === BANNER_BYTES[i])) continue;
     const text = String.fromCharCode(...bytes.subarray(0, filled));
-    if (BANNER.startsWith(text)) continue;
     const hint = BANNER_V2.startsWith(text.slice(0, BANNER_V2.length))
       ? " (a msgr v2 port: dial the v1 port, 6789 at a monitor)"
       : /^(GET|HEAD|POST|PUT|HTTP)/.test(text)

@@ -210,11 +210,13 @@ class NodeListening implements Listener {
   }
 }
 
+/** Whether this is Node, and not another runtime's `node:net`. */
+const isNode = !("Deno" in globalThis) && !("Bun" in globalThis);
 /**
  * Whether sockets can read into memory of ours. Otherwise Node allocates 64 KiB for each read, however little comes, and no longer message ever comes in
  * one piece. The other runtimes' `node:net` does not know how.
  */
-const canReadIntoSlabs = !("Deno" in globalThis) && !("Bun" in globalThis);
+const canReadIntoSlabs = isNode;
 
 /** Bytes that are about to be filled: to clear them first would cost as much as to copy what comes. */
 function allocate(length: number): Uint8Array {
@@ -285,8 +287,8 @@ class NodeDriver implements Driver {
     reading?: SlabReading,
   ) {
     this.#native = native;
-    // Said again here because not every runtime that has this module heeds the option.
-    if (noDelay) native.setNoDelay(true);
+    // The other runtimes' `node:net` does not heed the option.
+    if (noDelay && !isNode) native.setNoDelay(true);
     this.socket = new StreamSocket(
       this,
       seamAddress(native.localAddress, native.localPort, local),

@@ -4,15 +4,30 @@
  * @module
  */
 
+const ZERO = 0x30, DOT = 0x2e;
+
 /**
  * The four bytes of an IPv4 address in dotted text, or `undefined` if it is none. A leading zero makes it none: some programs would
  * read the number behind it as octal.
  */
 export function parseIp4(text: string): Uint8Array | undefined {
-  const match = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text);
-  if (match === null) return undefined;
-  const bytes = Uint8Array.from(match.slice(1), Number);
-  return match.slice(1).every((part, i) => part === String(bytes[i])) ? bytes : undefined;
+  const bytes = new Uint8Array(4);
+  let part = 0, digits = 0, value = 0;
+  for (let i = 0; i < text.length; i++) {
+    const digit = text.charCodeAt(i) - ZERO;
+    if (digit === DOT - ZERO && digits > 0 && part < 3) {
+      bytes[part++] = value;
+      digits = value = 0;
+      continue;
+    }
+    if (digit < 0 || digit > 9 || (digits > 0 && value === 0)) return undefined;
+    value = 10 * value + digit;
+    if (value > 255) return undefined;
+    digits++;
+  }
+  if (part < 3 || digits === 0) return undefined;
+  bytes[part] = value;
+  return bytes;
 }
 
 /** The sixteen bytes of an IPv6 address in text, without brackets or zone, or `undefined` if it is none. */
@@ -42,7 +57,7 @@ export function parseIp6(text: string): Uint8Array | undefined {
 
 /** Dotted text of four bytes. */
 export function formatIp4(bytes: Uint8Array): string {
-  return bytes.join(".");
+  return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
 }
 
 /** The shortest text of sixteen bytes, lower case, the longest run of zero groups written as `::`. */
