@@ -97,7 +97,9 @@ export class Pipe implements SessionCarrier, Watched {
   /** How many acks in a row have left together with a message. */
   acksRidden = 0;
 
+  /** Whether silence of the peer would end the connection; `IdleWatch` sets it. */
   isOnWatch = false;
+
   /** Ends a session whose peer does not answer CLOSE, or does not come back. */
   #endTimer: unknown;
   #ackTimer: unknown;

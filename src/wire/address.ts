@@ -159,8 +159,9 @@ export class EntityAddress {
 
   /** Writes the 136 bytes of the handshake. */
   encode(out: Uint8Array, at = 0): void {
-    out.set(this.#bytes, at);
-    out.fill(0, at + this.#bytes.length, at + ADDRESS_SIZE);
+    const bytes = this.#bytes;
+    out.set(bytes, at);
+    out.fill(0, at + bytes.length, at + ADDRESS_SIZE);
   }
 
   /** Where a socket has to be opened to reach it: `"127.0.0.1:6789"`, `"[::1]:6789"`, `"unix:/run/a.sock"`. */
