@@ -176,13 +176,13 @@ export class Reader {
   };
 
   /** Bytes of the message at hand behind its header. */
-  get #bodySize(): number {
+  #bodySize(): number {
     return this.#segments + footerSize(this.#pipe.oldFooter);
   }
 
   /** Where the next bytes had best go: to the rest of a message, if that is worth a read of its own. */
   #destination(): Uint8Array | undefined {
-    if (this.#phase !== "collect" || this.#bodySize - this.#bodyFilled < LARGE_BYTES) return undefined;
+    if (this.#phase !== "collect" || this.#bodySize() - this.#bodyFilled < LARGE_BYTES) return undefined;
     return this.#body.subarray(this.#bodyFilled);
   }
 
@@ -250,7 +250,7 @@ export class Reader {
           break;
         }
         case "body": {
-          const size = this.#bodySize;
+          const size = this.#bodySize();
           if (source.available < size) {
             this.#body = source.allocate(size < LARGE_BYTES ? size : size + LARGE_MARGIN);
             this.#bodyFilled = source.tcpReadNonblocking(this.#body, 0, size);
@@ -264,7 +264,7 @@ export class Reader {
           break;
         }
         case "collect": {
-          const size = this.#bodySize;
+          const size = this.#bodySize();
           this.#bodyFilled += source.tcpReadNonblocking(this.#body, this.#bodyFilled, size - this.#bodyFilled);
           if (this.#bodyFilled < size) return;
           const body = this.#body;
@@ -382,7 +382,7 @@ export class Reader {
         this.#isStreamed = this.#isOfStreamedType(bytes, at);
         this.#decodeHeader(bytes, at + 1, this.#isStreamed ? pipe.host.streamedLimits : pipe.host.options);
         if (this.#wasReceived()) {
-          this.#skip = this.#bodySize;
+          this.#skip = this.#bodySize();
           this.#phase = "skip";
           break;
         }

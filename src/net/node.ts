@@ -228,6 +228,23 @@ function allocate(length: number): Uint8Array {
 const QUIET_BYTES = new Uint8Array(64 * 1024);
 /** A socket that gets as much at once is busy: it has slabs of its own. */
 const BUSY_READ = 8 * 1024, SMALLEST_SLAB = 64 * 1024;
+const NO_BYTES = new Uint8Array(0);
+
+/** Little is copied next to what came before, as by `Buffer.from`: memory of its own would take longer than all else that reading costs. */
+const LITTLE = 1024, LITTLE_SLAB = 8 * 1024;
+let littleSlab = NO_BYTES, littleUsed = 0;
+
+/** A copy of the first `count` bytes that a quiet socket has read. */
+function copyOut(count: number): Uint8Array {
+  if (count > LITTLE) return QUIET_BYTES.slice(0, count);
+  if (littleUsed + count > littleSlab.length) {
+    littleSlab = allocate(LITTLE_SLAB);
+    littleUsed = 0;
+  }
+  const copy = littleSlab.subarray(littleUsed, littleUsed += count);
+  copy.set(QUIET_BYTES.subarray(0, count));
+  return copy;
+}
 
 /** Where a socket reads to, as Node wants to know it. */
 class SlabReading {
@@ -248,7 +265,7 @@ class SlabReading {
 
   #take(count: number): Uint8Array {
     if (this.#destination !== undefined) return this.#destination.subarray(0, count);
-    const chunk = this.#slab?.take(count) ?? QUIET_BYTES.slice(0, count);
+    const chunk = this.#slab?.take(count) ?? copyOut(count);
     if (this.#slab?.isQuiet) this.#slab = undefined;
     else if (count >= BUSY_READ) this.#slab ??= new Slab(allocate, SMALLEST_SLAB);
     return chunk;
@@ -278,6 +295,10 @@ class NodeDriver implements Driver {
   #failure: Error | undefined;
   #paused = false;
   #shut = false;
+  /** Whether writes are mostly done at once: those of TLS never are. */
+  readonly #isPlain: boolean;
+  /** Something was read since the last write. */
+  #hasRead = false;
 
   constructor(
     native: NodeSocket,
@@ -287,6 +308,7 @@ class NodeDriver implements Driver {
     reading?: SlabReading,
   ) {
     this.#native = native;
+    this.#isPlain = reading !== undefined;
     // The other runtimes' `node:net` does not heed the option.
     if (noDelay && !isNode) native.setNoDelay(true);
     this.socket = new StreamSocket(
@@ -319,16 +341,17 @@ class NodeDriver implements Driver {
   }
 
   write(chunk: Uint8Array): boolean {
-    this.#native.write(chunk, this.#onWritten);
-    return false;
+    const settled = this.#isAnswer() ? undefined : this.#onWritten;
+    this.#native.write(chunk, settled);
+    return settled === undefined && this.#isWritten();
   }
 
   writev(chunks: readonly Uint8Array[]): boolean {
-    const { length } = chunks;
+    const { length } = chunks, settled = this.#isAnswer() ? undefined : this.#onWritten;
     this.#native.cork();
-    for (let i = 0; i < length; i++) this.#native.write(chunks[i]!, i === length - 1 ? this.#onWritten : undefined);
+    for (let i = 0; i < length; i++) this.#native.write(chunks[i]!, i === length - 1 ? settled : undefined);
     this.#native.uncork();
-    return false;
+    return settled === undefined && this.#isWritten();
   }
 
   shutdown(): boolean {
@@ -349,8 +372,27 @@ class NodeDriver implements Driver {
     else this.#native.destroy();
   }
 
+  /**
+   * Whether this is the first write since something was read. Node calls back in a turn of its own, which costs as much as a small message; but where one write follows
+   * another, what is sent until then makes the next one larger.
+   */
+  #isAnswer(): boolean {
+    const isAnswer = this.#hasRead;
+    this.#hasRead = false;
+    return isAnswer;
+  }
+
+  /** Whether the kernel has taken all of a write without a callback. If not, a write of nothing tells of it. */
+  #isWritten(): boolean {
+    const native = this.#native;
+    if (native.writableLength === 0 && native.errored === null && !native.destroyed) return true;
+    native.write(NO_BYTES, this.#onWritten);
+    return false;
+  }
+
   /** Bytes have come into a slab. Whether to go on reading. */
   received(chunk: Uint8Array): boolean {
+    this.#hasRead = this.#isPlain;
     this.#paused = !this.socket.received(chunk);
     return !this.#paused;
   }
