@@ -65,6 +65,8 @@ export interface TimedOptions {
   readonly unit?: number;
   /** The most that fits into memory. */
   readonly most?: number;
+  /** How many times as long as others it takes to warm up. */
+  readonly warmUps?: number;
 }
 
 /**
@@ -98,13 +100,13 @@ export function rates({ count, seconds, cpu }: Timed, size: number): Figures {
  * How many messages take as long as a measurement should. Finding out is the warm-up as well, in steps that are long enough to be timed: compilers
  * need to have seen the code before its speed means anything, and the more code there is, the longer.
  */
-async function calibrate(run: Run, times: Times, { unit = 1, most = Infinity }: TimedOptions): Promise<number> {
+async function calibrate(run: Run, times: Times, options: TimedOptions): Promise<number> {
+  const { unit = 1, most = Infinity, warmUps = 1 } = options, warmUp = times.warmUp * warmUps;
   // The first one connects.
   await run(unit);
   const begun = performance.now(), used = ownCpu(), step = Math.min(times.measure, times.warmUp) / 4;
   const isWarm = (seconds: number) =>
-    seconds >= times.warmUp &&
-    (ownCpu() - used >= times.warmUp * LEAST_BUSY || seconds >= times.warmUp * MOST_PATIENCE);
+    seconds >= warmUp && (ownCpu() - used >= warmUp * LEAST_BUSY || seconds >= warmUp * MOST_PATIENCE);
   // Something else may have the processor for a while, so only the best is worth believing.
   let best = 0;
   for (let count = unit;;) {

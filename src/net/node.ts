@@ -232,7 +232,7 @@ const NO_BYTES = new Uint8Array(0);
 
 /** Little is copied next to what came before, as by `Buffer.from`: memory of its own would take longer than all else that reading costs. */
 const LITTLE = 1024, LITTLE_SLAB = 8 * 1024;
-let littleSlab = NO_BYTES, littleUsed = 0;
+let littleSlab: Uint8Array = NO_BYTES, littleUsed = 0;
 
 /** A copy of the first `count` bytes that a quiet socket has read. */
 function copyOut(count: number): Uint8Array {
