@@ -4,7 +4,7 @@
  * @module
  */
 
-/** After how many messages what a loop over a stream has sent so far leaves, while it goes on with the rest; as many as a dispatcher gets. */
+/** After how many messages what a loop over a stream has sent so far leaves, while it goes on with the rest. */
 const MANY_TAKEN = 32;
 /** How many microtasks such a loop may take for one message. Who waits for longer waits for something else, too. */
 const PATIENCE = 8;
