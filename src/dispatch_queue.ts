@@ -27,11 +27,12 @@ const EVENTS = 0;
 const EVENT_PRIORITY = Priority.HIGHEST + 1;
 
 /**
- * After how many messages what the dispatchers have sent so far leaves, while they go on with the rest. If answers left only when all is done, both ends of a busy
- * connection would take turns, and each would wait while the other one works. With a window of requests that is twice this many, they fall into step and wait all the
- * same; with a quarter of a usual window (64), each end always has something to do. Fewer cost more writes than the waiting does.
+ * What the dispatchers have sent leaves after a quarter of the messages that wait, and the rest goes on. If answers left only when all is done, or in halves, the two
+ * ends of a busy connection would fall into step, each waiting while the other one works: a window of 64 requests is then served half as fast.
  */
-const FLUSH_EVERY = 16;
+const FLUSHES = 4;
+/** But not after fewer messages than this, as more writes would cost more than the waiting, nor after more. */
+const LEAST_FLUSHED = 16, MOST_FLUSHED = 64;
 
 /** How a dispatcher's failure is told. `subject` is the message or connection that it was about. */
 export type DispatchErrorHandler = (error: unknown, subject: Message | Connection) => void;
@@ -190,9 +191,10 @@ export class DispatchQueue {
     this.#isRunning = true;
     this.#flushQueue.hold();
     try {
+      const together = Math.min(Math.max(Math.trunc(this.#queue.length / FLUSHES), LEAST_FLUSHED), MOST_FLUSHED);
       let count = 0;
       for (let item = this.#queue.dequeue(); item !== undefined; item = this.#queue.dequeue()) {
-        if (++count % FLUSH_EVERY === 0) this.#flushQueue.flush();
+        if (++count % together === 0) this.#flushQueue.flush();
         if (!(item instanceof Message)) this.#tell(item);
         else if (this.#stopped) releaseThrottles(item);
         else this.#dispatch(item, this.#queue.owner);
