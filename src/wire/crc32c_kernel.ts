@@ -8,9 +8,15 @@
  * Q, byte by byte, and the crc of the short remainder is that of the message. A division step is five xors of what lies 65, 155, 170,
  * 195 and 209 bytes back (209 less the exponents), sixteen bytes at a time: no multiplication, no table, no shift.
  *
- * A stage of unit g uses Q(x^(8g)), the delays times g, and leaves a remainder of 209g bytes. A long message goes through a stage of unit 4 (in
- * which eight rows of sixteen bytes are independent of each other), the remainder through one of unit 1, and what is left then through
- * tables.
+ * A stage of unit g uses Q(x^(8g)), the delays times g, and leaves a remainder of 209g bytes. `1 + x^3859 + x^4146 + x^5424` is a multiple of P as well:
+ * a stage by that one takes three xors, and leaves more. A message goes through the stages that it is long enough for:
+ *
+ * | from so many bytes | stage                         | leaves bytes |
+ * | ------------------ | ----------------------------- | ------------ |
+ * | 32 KiB             | three xors, in place          | 5,440        |
+ * | 2,304              | five xors, unit 4, in place   | 864          |
+ * | 336                | five xors, unit 1, in a ring | 224        |
+ * | 1                  | tables                        | the crc      |
  *
  * @module
  */
@@ -29,6 +35,7 @@ import {
   op,
   PAGE,
   set,
+  sixteenFrom,
   store128,
   store32,
   type WasmFunction,
@@ -37,19 +44,26 @@ import {
 
 /** How far back the taps of a stage of unit 1 are, in bytes. */
 const DELAYS = [65, 155, 170, 195, 209];
-/** Bytes of a stage's remainder: 209 times its unit, in whole pairs of rows. */
-const REMAINDER_4 = 864, REMAINDER_1 = 224;
-/** From which length on a stage is worth it; never less than twice its remainder. */
-const LEAST_4 = 2304, LEAST_1 = 512;
+/** The same of the stage for long messages. */
+const LONG_DELAYS = [1278, 1565, 5424];
+/** Bytes of a stage's remainder: what its last delay says, in whole pairs of rows. */
+const LONG_REMAINDER = 5440, REMAINDER_4 = 864, REMAINDER_1 = 224;
+/** From which length on a stage is worth it; never less than twice the remainder of one in place. */
+const LEAST_LONG = 32 * 1024, LEAST_4 = 2304, LEAST_1 = 336;
 
-/** Memory: sixteen tables of 256 numbers, as {@linkcode extendTable} makes them; a sliding mask, zeros for taps before the message to find, the message, two remainders. */
+/**
+ * Memory: sixteen tables of 256 numbers, as {@linkcode extendTable} makes them; an edge to mask with, which is zeros and then ones; the remainder of unit 1; the ring of
+ * its quotients, and a row more; zeros for taps before the message to find; the message, and two remainders.
+ */
 export const TABLES = 0;
-const MASK = 16 * 1024, ZEROS = MASK + 64, MESSAGE = ZEROS + 896;
+const EDGE = 16 * 1024, EDGE_ONES = EDGE + REMAINDER_1, REST = EDGE + 2 * REMAINDER_1;
+const RING = REST + REMAINDER_1, ZEROS = RING + REMAINDER_1 + 16;
+const MESSAGE = (ZEROS + LONG_REMAINDER + 63) & ~63;
 
 /** The longest message, in bytes. */
 export const KERNEL_MAX_BYTES: number = 64 * 1024;
 /** How much memory it takes, in bytes: what lies behind is free. */
-export const KERNEL_BYTES: number = MESSAGE + KERNEL_MAX_BYTES + REMAINDER_4 + REMAINDER_1 + 64;
+export const KERNEL_BYTES: number = MESSAGE + KERNEL_MAX_BYTES + LONG_REMAINDER + REMAINDER_4 + 64;
 /** The shortest message, in bytes: one pad. */
 export const KERNEL_MIN_BYTES = 32;
 
@@ -78,16 +92,16 @@ export function makeCrc32cKernel(table: Int32Array): Crc32cKernel | undefined {
 /** Fills in what {@linkcode CRC32C_FUNCTIONS} find in memory. */
 export function prepareCrc32c(memory: WebAssembly.Memory, table: Int32Array): void {
   new Int32Array(memory.buffer, TABLES, 16 * 256).set(extendTable(table));
-  new Uint8Array(memory.buffer).fill(0xff, MASK + 32, MASK + 64);
+  new Uint8Array(memory.buffer).fill(0xff, EDGE_ONES, EDGE_ONES + REMAINDER_1);
 }
 
 /**
- * One stage: `fold(begin, length)` divides the message in place and leaves its remainder right behind it, with zeros before it.
+ * One stage in place: `fold(begin, length)` divides the message and leaves its remainder right behind it, with zeros before it.
  *
- * Locals: 0 the first row, 1 the length, then its end as a pointer; 2 to 6 where the taps of the first row are; 7 the end of the loop at hand.
+ * Locals: 0 the first row, 1 the length; where the taps of the first row are; the end of the loop at hand.
  */
-function fold(unit: number, rows: number, remainder: number): Code {
-  const row = 0, end = 7, taps = DELAYS.map((_, i) => 2 + i);
+function fold(delays: readonly number[], remainder: number): WasmFunction {
+  const rows = 8, row = 0, taps = delays.map((_, i) => 2 + i), end = 2 + delays.length;
   /** The row `k` with its taps added. */
   const divided = (k: number) => [
     ...get(row),
@@ -106,8 +120,8 @@ function fold(unit: number, rows: number, remainder: number): Code {
     ...store128(16 * k),
   ]).flat();
   const before = (bytes: number) => [...get(row), ...i32(bytes), ...op.add, ...get(end), ...op.geU, ...op.not];
-  return [
-    ...taps.flatMap((tap, i) => [...get(row), ...i32(DELAYS[i]! * unit), ...op.sub, ...set(tap)]),
+  const code = [
+    ...taps.flatMap((tap, i) => [...get(row), ...i32(delays[i]!), ...op.sub, ...set(tap)]),
     // The quotients: all but the last `remainder` bytes.
     ...[...get(row), ...get(1), ...op.add, ...i32(remainder), ...op.sub, ...set(end)],
     ...whileLoop(before(16 * rows - 1), [...quotients(rows), ...step(16 * rows)]),
@@ -116,81 +130,142 @@ function fold(unit: number, rows: number, remainder: number): Code {
     ...advance(end, remainder),
     ...whileLoop([...get(row), ...get(end), ...op.ltU], [...remainders, ...step(32)]),
   ];
+  return { params: 2, returns: false, locals: 1 + delays.length, code };
 }
 
-/** `tail(begin, length)`: the crc of the last bytes, sixteen at a time, by tables. Locals: 0 where, 1 the end, 2 the crc, 3 four bytes. */
-function tail(): Code {
+/**
+ * The stage of unit 1: `divide(from, to)` leaves the remainder of any bytes, at least as many as that has, at {@linkcode REST}. They stay as they are.
+ *
+ * Quotients go to a ring of fourteen rows, which is as far as a tap reaches back, and as many as a remainder has: its addresses are constants, which no runtime
+ * needs to check. The message is taken to begin with as many zeros as make it whole rounds of the ring. The first tap's rows were written only just now; a
+ * processor would wait for them to get through its store buffer, so they are put together from variables.
+ *
+ * Locals: 0 and 1 from where to where, 2 the first row, 3 the edge over it, 4 where the remainder begins; 5 to 11, the last seven rows.
+ */
+function divide(): WasmFunction {
+  const from = 0, to = 1, at = 2, edge = 3, end = 4, rows = REMAINDER_1 / 16;
+  const [first, ...others] = DELAYS as [number, ...number[]], reach = Math.ceil(first / 16);
+  /** Where the row `k` is kept: two turns are a round. */
+  const kept = (k: number) => 5 + (k + rows) % (rows / 2);
+  /** The row `k` of a round with its taps added. Where `isOver`, that comes behind the last quotient, and what would be in its own round is zero. */
+  const divided = (k: number, isOver: boolean) => {
+    const older = isOver && k - reach >= 0 ? op.zero128 : get(kept(k - reach));
+    const younger = isOver && k - reach + 1 >= 0 ? op.zero128 : get(kept(k - reach + 1));
+    return [
+      ...[...get(at), ...load128(16 * k)],
+      ...others.flatMap((delay) => {
+        const place = 16 * k - delay;
+        if (isOver && place >= 0) return [];
+        return [...i32(0), ...load128(RING + (place < 0 ? place + REMAINDER_1 : place)), ...op.xor128];
+      }),
+      ...[...older, ...younger, ...sixteenFrom(16 * reach - first), ...op.xor128],
+    ];
+  };
+  const each = (code: (k: number) => Code) => Array.from({ length: rows }, (_, k) => code(k)).flat();
+  const store = (place: number, value: Code) => [...i32(0), ...value, ...store128(place)];
+  /** A row that lies across the end of the ring goes on in its first one. */
+  const keep = (k: number) => [
+    ...store(RING + 16 * k, get(kept(k))),
+    ...(k === 0 ? store(RING + REMAINDER_1, get(kept(0))) : []),
+  ];
+  const beforeEnd = [...get(at), ...get(end), ...op.ltU];
+  const code = [
+    ...[...get(to), ...i32(REMAINDER_1), ...op.sub, ...set(end)],
+    // As many whole rounds as there is something in.
+    ...[...get(end), ...get(end), ...get(from), ...op.sub, ...i32(REMAINDER_1 - 1), ...op.add],
+    ...[...i32(REMAINDER_1), ...op.divU, ...i32(REMAINDER_1), ...op.mul, ...op.sub, ...set(at)],
+    ...[...i32(EDGE_ONES), ...get(from), ...op.sub, ...get(at), ...op.add, ...set(edge)],
+    ...each((k) => store(RING + 16 * k, op.zero128)),
+    // What lies before the message counts as zeros.
+    ...[...beforeEnd, ...op.if],
+    ...each((k) => [
+      ...[...divided(k, false), ...get(edge), ...load128(16 * k), ...op.and128, ...set(kept(k))],
+      ...keep(k),
+    ]),
+    ...[...advance(at, REMAINDER_1), ...op.end],
+    ...whileLoop(beforeEnd, [
+      ...each((k) => [...divided(k, false), ...set(kept(k)), ...keep(k)]),
+      ...advance(at, REMAINDER_1),
+    ]),
+    // The remainder: the same sums, of which nothing goes back in.
+    ...store(RING + REMAINDER_1, op.zero128),
+    ...each((k) => store(REST + 16 * k, divided(k, true))),
+  ];
+  return { params: 2, returns: false, locals: 3, rows: rows / 2, code };
+}
+
+/** The places of the functions in {@linkcode CRC32C_FUNCTIONS}. */
+const FOLD_LONG = 0, FOLD_4 = 1, DIVIDE = 2, SUM = 3, CRC = 4;
+/** Which of them is `crcAt(from, to)`: the crc of any bytes in this memory, at most {@linkcode KERNEL_MAX_BYTES}. They stay as they are. */
+export const CRC_AT = 5;
+
+/** `sum(from, to)`: the crc of any bytes that need no stage in place. They stay as they are. Locals: 0 where, 1 the end, 2 the crc, 3 four bytes. */
+function sum(): Code {
+  const left = (bytes: number) => [...[...get(0), ...i32(bytes - 1), ...op.add], ...get(1), ...op.ltU];
+  const step = (bytes: number) => [...crcOf(bytes, 0, 2, 3, TABLES), ...advance(0, bytes)];
   return [
-    ...[...get(0), ...get(1), ...op.add, ...set(1)],
-    ...whileLoop([...get(0), ...get(1), ...op.ltU], [...crcOf(16, 0, 2, 3, TABLES), ...advance(0, 16)]),
+    ...[...get(1), ...get(0), ...op.sub, ...i32(LEAST_1), ...op.geU, ...op.if],
+    ...[...get(0), ...get(1), ...call(DIVIDE)],
+    ...[...i32(REST), ...set(0), ...i32(REST + REMAINDER_1), ...set(1)],
+    ...op.end,
+    ...whileLoop(left(16), step(16)),
+    ...[8, 4].flatMap((bytes) => [...left(bytes), ...op.if, ...step(bytes), ...op.end]),
+    ...whileLoop(left(1), step(1)),
     ...get(2),
   ];
 }
 
-const FOLD_4 = 0, FOLD_1 = 1, TAIL = 2, CRC = 3;
-
-/** `crc(length, seed)`. Locals: 0 the length, 1 the seed, 2 the pad before the message, 3 where, 4 a row. */
+/** `crc(length, seed)`. Locals: 0 the length, 1 the seed, 2 the pad before the message, 3 where. */
 function crc(): Code {
   /** Clears those bytes of the 32 before the message's end of pad that a longer message left there. */
   const clearPad = [0, 16].flatMap((offset) => [
-    ...i32(MESSAGE),
-    ...i32(MESSAGE),
-    ...load128(offset),
-    ...i32(32),
-    ...get(2),
-    ...op.sub,
-    ...load128(MASK + offset),
-    ...op.and128,
+    ...[...i32(MESSAGE), ...i32(MESSAGE), ...load128(offset)],
+    ...[...i32(EDGE_ONES), ...get(2), ...op.sub, ...load128(offset), ...op.and128],
     ...store128(offset),
   ]);
   const stage = (least: number, index: number, remainder: number) => [
-    ...get(0),
-    ...i32(least),
-    ...op.geU,
-    ...op.if,
-    ...get(3),
-    ...get(0),
-    ...call(index),
-    ...get(3),
-    ...get(0),
-    ...op.add,
-    ...set(3),
-    ...i32(remainder),
-    ...set(0),
+    ...[...get(0), ...i32(least), ...op.geU, ...op.if],
+    ...[...get(3), ...get(0), ...call(index)],
+    ...[...get(3), ...get(0), ...op.add, ...set(3), ...i32(remainder), ...set(0)],
     ...op.end,
   ];
   return [
     ...[...i32(0), ...get(0), ...op.sub, ...i32(31), ...op.and, ...set(2)],
-    ...clearPad,
-    ...[...i32(MESSAGE), ...set(3)],
+    ...[...i32(MESSAGE), ...get(2), ...op.add, ...set(3)],
     // The seed counts like bytes before the message: it goes into its first four.
-    ...[...get(3), ...get(2), ...op.add],
-    ...[...get(3), ...get(2), ...op.add, ...load32(0), ...get(1), ...op.xor, ...store32(0)],
-    ...[...get(0), ...get(2), ...op.add, ...set(0)],
+    ...[...get(3), ...get(3), ...load32(0), ...get(1), ...op.xor, ...store32(0)],
+    ...[...get(0), ...i32(LEAST_4), ...op.geU, ...op.if],
+    ...clearPad,
+    ...[...i32(MESSAGE), ...set(3), ...get(0), ...get(2), ...op.add, ...set(0)],
+    ...stage(LEAST_LONG, FOLD_LONG, LONG_REMAINDER),
     ...stage(LEAST_4, FOLD_4, REMAINDER_4),
-    ...stage(LEAST_1, FOLD_1, REMAINDER_1),
-    ...[...get(3), ...get(0), ...call(TAIL)],
+    ...op.end,
+    ...[...get(3), ...get(3), ...get(0), ...op.add, ...call(SUM)],
+  ];
+}
+
+/** `crcAt(from, to)`. Local: 2 the length. */
+function crcAt(): Code {
+  return [
+    ...[...get(1), ...get(0), ...op.sub, ...set(2)],
+    ...[...get(2), ...i32(LEAST_4), ...op.ltU, ...op.if],
+    ...[...get(0), ...get(1), ...call(SUM), ...op.leave, ...op.end],
+    // A copy, to where it can be divided in place.
+    ...[...i32(0), ...get(2), ...op.sub, ...i32(31), ...op.and, ...i32(MESSAGE), ...op.add],
+    ...[...get(0), ...get(2), ...op.copy],
+    ...[...get(2), ...i32(0), ...call(CRC)],
   ];
 }
 
 /** What the kernel is made of. In a module they come first: they call each other by number. */
 export const CRC32C_FUNCTIONS: readonly WasmFunction[] = [
-  { params: 2, returns: false, locals: 6, code: fold(4, 8, REMAINDER_4) },
-  { params: 2, returns: false, locals: 6, code: fold(1, 4, REMAINDER_1) },
-  { params: 2, returns: true, locals: 2, code: tail() },
-  { params: 2, returns: true, locals: 3, code: crc(), name: "crc" },
+  fold(LONG_DELAYS, LONG_REMAINDER),
+  fold(DELAYS.map((delay) => 4 * delay), REMAINDER_4),
+  divide(),
+  { params: 2, returns: true, locals: 2, code: sum() },
+  { params: 2, returns: true, locals: 2, code: crc(), name: "crc" },
+  { params: 2, returns: true, locals: 1, code: crcAt() },
 ];
-
-/** The crc of the bytes from the address in one variable to that in another; the one for their number is overwritten. They stay as they are. */
-export function crcOfCopy(from: number, to: number, length: number): Code {
-  return [
-    ...[...get(to), ...get(from), ...op.sub, ...set(length)],
-    // Where it has to be put.
-    ...[...i32(0), ...get(length), ...op.sub, ...i32(31), ...op.and, ...i32(MESSAGE), ...op.add],
-    ...[...get(from), ...get(length), ...op.copy],
-    ...[...get(length), ...i32(0), ...call(CRC)],
-  ];
-}
 
 /** The whole module. */
 function build(): Uint8Array<ArrayBuffer> {

@@ -7,14 +7,13 @@
 
 import { FooterFlag, HEADER_SIZE, Tag } from "./constants.ts";
 import { crc32cTable } from "./crc32c.ts";
-import { CRC32C_FUNCTIONS, crcOfCopy, KERNEL_BYTES, prepareCrc32c, TABLES } from "./crc32c_kernel.ts";
+import { CRC32C_FUNCTIONS, CRC_AT, KERNEL_BYTES, prepareCrc32c } from "./crc32c_kernel.ts";
 import { ADDS } from "./header_sum.ts";
 import {
   advance,
   assemble,
   call,
   type Code,
-  crcOf,
   forever,
   get,
   i32,
@@ -126,26 +125,8 @@ export function makeFrameKernel(): FrameKernel | undefined {
 // Where the fields are, behind the tag.
 const SEQ = 1, TID = 9, REST = 17, FRONT = 23, MIDDLE = 27, DATA = 31, CRC = 50, BODY = 54;
 
-const CRC_OF: number = CRC32C_FUNCTIONS.length;
-/** From how many bytes on a copy, and what the crc's own kernel does with that, is faster than tables. */
-const COPY_FROM = 512;
-
-/** `crc(at, end)`. Locals: 0 where, 1 the end, 2 the crc, 3 four bytes. */
-function crc(): Code {
-  const left = (bytes: number) => [...plus(0, bytes - 1), ...get(1), ...op.ltU];
-  const step = (bytes: number) => [...crcOf(bytes, 0, 2, 3, TABLES), ...advance(0, bytes)];
-  return [
-    ...[...get(1), ...get(0), ...op.sub, ...i32(COPY_FROM), ...op.geU, ...op.if],
-    ...[...crcOfCopy(0, 1, 3), ...op.leave, ...op.end],
-    ...whileLoop(left(16), step(16)),
-    ...[8, 4].flatMap((bytes) => [...left(bytes), ...op.if, ...step(bytes), ...op.end]),
-    ...whileLoop(left(1), step(1)),
-    ...get(2),
-  ];
-}
-
 /** The crc of what lies from the address in one variable to that in another. */
-const crcBetween = (from: number, to: number): Code => [...get(from), ...get(to), ...call(CRC_OF)];
+const crcBetween = (from: number, to: number): Code => [...get(from), ...get(to), ...call(CRC_AT)];
 /** What seq and tid add to the crc of a header. */
 const added = (at: number): Code =>
   Array.from({ length: 16 }, (_, i) => [
@@ -153,7 +134,7 @@ const added = (at: number): Code =>
     ...(i === 0 ? [] : op.xor),
   ]).flat();
 /** The crc of a header, by the variable with the address of its tag. */
-const crcOfHeader = (at: number): Code => [...plus(at, SEQ), ...plus(at, CRC), ...call(CRC_OF)];
+const crcOfHeader = (at: number): Code => [...plus(at, SEQ), ...plus(at, CRC), ...call(CRC_AT)];
 
 /** `check(at, end, footerSize)`. */
 function check(): Code {
@@ -260,7 +241,6 @@ function seal(): Code {
 function build(): Uint8Array<ArrayBuffer> {
   return assemble(PAGES, [
     ...CRC32C_FUNCTIONS,
-    { params: 2, returns: true, locals: 2, code: crc() },
     { params: 3, returns: true, locals: 9, code: check(), name: "check" },
     { params: 7, returns: false, locals: 7, longs: 1, code: seal(), name: "seal" },
   ]);

@@ -13,10 +13,12 @@ export interface WasmFunction {
   readonly params: number;
   /** Whether it returns one. */
   readonly returns: boolean;
-  /** How many local variables it has beside its parameters: numbers of 32 bits, and behind them those of 64. */
+  /** How many local variables it has beside its parameters: numbers of 32 bits, then those of 64, then rows. */
   readonly locals: number;
   /** How many of 64 bits. */
   readonly longs?: number;
+  /** How many rows of 16 bytes there are behind those. */
+  readonly rows?: number;
   /** What it does. */
   readonly code: Code;
   /** Under which name JavaScript finds it, if it does. */
@@ -26,7 +28,7 @@ export interface WasmFunction {
 /** Bytes of a page of memory. */
 export const PAGE: number = 64 * 1024;
 
-const I32 = 0x7f, I64 = 0x7e;
+const I32 = 0x7f, I64 = 0x7e, V128 = 0x7b;
 
 /** Instructions without operands of their own. */
 export const op = {
@@ -36,6 +38,8 @@ export const op = {
   leave: [0x0f],
   add: [0x6a],
   sub: [0x6b],
+  mul: [0x6c],
+  divU: [0x6e],
   and: [0x71],
   or: [0x72],
   xor: [0x73],
@@ -59,6 +63,9 @@ export const op = {
   copy: [0xfc, 10, 0, 0],
   zero128: [0xfd, 0x0c, ...new Array<number>(16).fill(0)],
 } as const;
+
+/** Sixteen bytes of two rows, one behind the other, from so many bytes on. */
+export const sixteenFrom = (byte: number): Code => [0xfd, 0x0d, ...Array.from({ length: 16 }, (_, i) => byte + i)];
 
 /** A number in LEB128, unsigned. */
 function unsigned(value: number): number[] {
@@ -126,7 +133,8 @@ export const lookUp = (table: number, value: Code, index: number): Code => [
 ];
 
 /**
- * The crc32c of some bytes more by tables for one byte, for one that another one follows, and so on.
+ * The crc32c of some bytes more by tables for one byte, for one that another one follows, and so on. What depends on the crc so far comes last, so that a
+ * processor can look up the rest while it is not known yet.
  *
  * @param bytes How many: 1, 4, 8 or 16.
  * @param at The local variable with their address.
@@ -139,6 +147,7 @@ export function crcOf(bytes: number, at: number, sum: number, word: number, tabl
     const value = [...get(sum), ...get(at), ...load8(0), ...op.xor];
     return [...lookUp(tables, value, 0), ...get(sum), ...i32(8), ...op.shrU, ...op.xor, ...set(sum)];
   }
+  const last = bytes / 4 - 1;
   const words = Array.from({ length: bytes / 4 }, (_, w) => [
     ...get(at),
     ...load32(4 * w),
@@ -146,10 +155,10 @@ export function crcOf(bytes: number, at: number, sum: number, word: number, tabl
     ...set(word),
     ...[0, 1, 2, 3].flatMap((i) => [
       ...lookUp(tables + 1024 * (bytes - 1 - 4 * w - i), get(word), i),
-      ...(w === 0 && i === 0 ? [] : op.xor),
+      ...(w === last && i === 0 ? [] : op.xor),
     ]),
   ]);
-  return [...words.flat(), ...set(sum)];
+  return [...words.reverse().flat(), ...set(sum)];
 }
 
 /** From crc32c's table for one byte, those for up to fifteen more bytes behind it. */
@@ -172,11 +181,10 @@ export function assemble(pages: number, functions: readonly WasmFunction[]): Uin
     ...[0x60, ...vector(Array.from({ length: params }, () => [I32]))],
     ...vector(returns ? [[I32]] : []),
   ];
-  const body = ({ locals, longs = 0, code }: WasmFunction) => {
-    const kinds = [
-      ...(locals > 0 ? [[...unsigned(locals), I32]] : []),
-      ...(longs > 0 ? [[...unsigned(longs), I64]] : []),
-    ];
+  const body = ({ locals, longs = 0, rows = 0, code }: WasmFunction) => {
+    const kinds = [[locals, I32], [longs, I64], [rows, V128]]
+      .filter(([count]) => count! > 0)
+      .map(([count, kind]) => [...unsigned(count!), kind!]);
     const bytes = [...vector(kinds), ...code, ...op.end];
     return [...unsigned(bytes.length), ...bytes];
   };
