@@ -76,6 +76,11 @@ export class ByteSource {
     }
   }
 
+  /** Whether bytes are read to their destination. */
+  get readsInPlace(): boolean {
+    return this.#socket.readsInPlace === true;
+  }
+
   /** Memory to read so many bytes to. */
   allocate(length: number): Uint8Array {
     return this.#socket.allocate?.(length) ?? new Uint8Array(length);

@@ -67,10 +67,12 @@ const MANY_BYTES = 512;
 const LEAST_PORTION = 4 * SMALL_BYTES;
 
 /**
- * From how many bytes on a message's rest is read right to where it is collected; and how much room there is behind it, so that the next header comes
- * with it.
+ * From how many bytes on a message's rest is read right to where it is collected; and how much room there is behind it at least, so that the next header
+ * comes with it.
  */
 const LARGE_BYTES = 64 * 1024, LARGE_MARGIN = 4 * 1024;
+/** About how much room there is where such messages come one after the other: for the next ones, if they are as long, up to the end of the last. */
+const LARGE_ROOM = 256 * 1024;
 
 /** Where a message's type is, behind its tag. */
 const TYPE_AT = 17;
@@ -180,10 +182,17 @@ export class Reader {
     return this.#segments + footerSize(this.#pipe.oldFooter);
   }
 
-  /** Where the next bytes had best go: to the rest of a message, if that is worth a read of its own. */
+  /** Where the next bytes had best go: to the rest of a message, if that is large. */
   #destination(): Uint8Array | undefined {
-    if (this.#phase !== "collect" || this.#bodySize() - this.#bodyFilled < LARGE_BYTES) return undefined;
+    if (this.#phase !== "collect" || this.#bodySize() < LARGE_BYTES) return undefined;
     return this.#body.subarray(this.#bodyFilled);
+  }
+
+  /** How much memory the message at hand is collected in, which takes so many bytes. */
+  #roomFor(size: number, { chunk, readsInPlace }: ByteSource): number {
+    if (size < LARGE_BYTES || !readsInPlace) return size;
+    const whole = size + TAGGED_HEADER_SIZE, isOneOfMany = chunk.length > 2 * whole;
+    return size + Math.max(LARGE_MARGIN, isOneOfMany ? (Math.round(LARGE_ROOM / whole) - 1) * whole : 0);
   }
 
   #fail(error: unknown): void {
@@ -252,7 +261,7 @@ export class Reader {
         case "body": {
           const size = this.#bodySize();
           if (source.available < size) {
-            this.#body = source.allocate(size < LARGE_BYTES ? size : size + LARGE_MARGIN);
+            this.#body = source.allocate(this.#roomFor(size, source));
             this.#bodyFilled = source.tcpReadNonblocking(this.#body, 0, size);
             this.#phase = "collect";
             return;

@@ -234,6 +234,7 @@ class DenoListening implements Listener {
 /** Moves bytes between a Deno connection and its streams: reads into slabs, writes until all is out. */
 class DenoDriver implements Driver {
   readonly isEventDriven = true;
+  readonly readsInPlace = true;
   readonly socket: StreamSocket;
   readonly #conn: DenoConn;
   readonly #slab = new Slab((length) => new Uint8Array(length), SMALLEST_SLAB);

@@ -174,6 +174,7 @@ class MemoryListening implements Listener {
 /** One end of a connection: reads from one link and writes to the other. */
 class MemoryDriver implements Driver {
   readonly isEventDriven = false;
+  readonly readsInPlace = true;
   readonly socket: StreamSocket;
   readonly #incoming: MemoryLink;
   readonly #outgoing: MemoryLink;

@@ -149,6 +149,8 @@ export interface DirectSocket {
    * @throws What broke the connection.
    */
   read(arrived: () => void, destination?: Uint8Array): Uint8Array | null | undefined;
+  /** Whether it puts bytes to the destination of a read, so that there is something to gain from a larger one. By default it does not. */
+  readonly readsInPlace?: boolean;
   /** Memory that a read will fill: what is in it before that does not matter. By default it is cleared. */
   allocate?(length: number): Uint8Array;
   /** Whether the chunks of one write leave in one system call, so that there is nothing to gain from copying large ones together. By default they do not. */

@@ -290,6 +290,7 @@ function readIntoSlabs(accepted: NodeSocket): { native: NodeSocket; reading?: Sl
 /** Moves bytes between a Node socket and its streams. */
 class NodeDriver implements Driver {
   readonly isEventDriven = true;
+  readonly readsInPlace: boolean;
   readonly socket: StreamSocket;
   readonly #native: NodeSocket;
   #failure: Error | undefined;
@@ -308,7 +309,7 @@ class NodeDriver implements Driver {
     reading?: SlabReading,
   ) {
     this.#native = native;
-    this.#isPlain = reading !== undefined;
+    this.#isPlain = this.readsInPlace = reading !== undefined;
     // The other runtimes' `node:net` does not heed the option.
     if (noDelay && !isNode) native.setNoDelay(true);
     this.socket = new StreamSocket(

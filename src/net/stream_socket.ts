@@ -21,6 +21,8 @@ export interface Driver {
    * for as long as `received` returns true.
    */
   pull(): void;
+  /** Whether it asks {@linkcode StreamSocket.takeDestination} where to read to. */
+  readonly readsInPlace?: boolean;
   /** Memory for bytes that are about to be read, where the runtime has some that need not be cleared first. */
   allocate?(length: number): Uint8Array;
   /**
@@ -150,6 +152,10 @@ export class StreamSocket implements Socket, DirectSocket {
     if (this.#end !== undefined) throw this.#end.error;
     this.#arrived = arrived;
     return undefined;
+  }
+
+  get readsInPlace(): boolean {
+    return this.#driver.readsInPlace === true;
   }
 
   get gathers(): boolean {
