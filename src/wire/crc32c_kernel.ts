@@ -11,12 +11,12 @@
  * A stage of unit g uses Q(x^(8g)), the delays times g, and leaves a remainder of 209g bytes. `1 + x^3859 + x^4146 + x^5424` is a multiple of P as well:
  * a stage by that one takes three xors, and leaves more. A message goes through the stages that it is long enough for:
  *
- * | from so many bytes | stage                         | leaves bytes |
- * | ------------------ | ----------------------------- | ------------ |
- * | 32 KiB             | three xors, in place          | 5,440        |
- * | 2,304              | five xors, unit 4, in place   | 864          |
- * | 336                | five xors, unit 1, in a ring | 224        |
- * | 1                  | tables                        | the crc      |
+ * | from so many bytes | stage                        | leaves bytes |
+ * | ------------------ | ---------------------------- | ------------ |
+ * | 32 KiB             | three xors, in place         | 5,440        |
+ * | 2,304              | five xors, unit 4, in place  | 864          |
+ * | 336                | five xors, unit 1, in a ring | 224          |
+ * | 1                  | tables                       | the crc      |
  *
  * @module
  */
@@ -55,7 +55,7 @@ const LEAST_LONG = 32 * 1024, LEAST_4 = 2304, LEAST_1 = 336;
  * Memory: sixteen tables of 256 numbers, as {@linkcode extendTable} makes them; an edge to mask with, which is zeros and then ones; the remainder of unit 1; the ring of
  * its quotients, and a row more; zeros for taps before the message to find; the message, and two remainders.
  */
-export const TABLES = 0;
+const TABLES = 0;
 const EDGE = 16 * 1024, EDGE_ONES = EDGE + REMAINDER_1, REST = EDGE + 2 * REMAINDER_1;
 const RING = REST + REMAINDER_1, ZEROS = RING + REMAINDER_1 + 16;
 const MESSAGE = (ZEROS + LONG_REMAINDER + 63) & ~63;
@@ -64,8 +64,6 @@ const MESSAGE = (ZEROS + LONG_REMAINDER + 63) & ~63;
 export const KERNEL_MAX_BYTES: number = 64 * 1024;
 /** How much memory it takes, in bytes: what lies behind is free. */
 export const KERNEL_BYTES: number = MESSAGE + KERNEL_MAX_BYTES + LONG_REMAINDER + REMAINDER_4 + 64;
-/** The shortest message, in bytes: one pad. */
-export const KERNEL_MIN_BYTES = 32;
 
 /** A crc32c kernel with its memory. */
 export interface Crc32cKernel {
@@ -73,7 +71,7 @@ export interface Crc32cKernel {
   readonly memory: Uint8Array;
   /** Where in it a message of `length` bytes has to be put. It ends on a multiple of 32. */
   place(length: number): number;
-  /** The crc of the message that was put there. The message is destroyed. */
+  /** The crc of the message that was put there, of four bytes at least. The message is destroyed. */
   run(length: number, seed: number): number;
 }
 
