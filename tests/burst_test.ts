@@ -96,3 +96,16 @@ for (const { name: networkName, open } of networks) {
     });
   }
 }
+
+// They are read right to where they are kept, several to one piece of memory: none may be written over by those behind it.
+for (const { name: networkName, open } of networks) {
+  test(`large messages in a row keep their bytes while others come, over ${networkName}`, async () => {
+    await using duo = await Duo.open(await open(), {}, {});
+    const sent = [65_536, 65_514, 100_000, 262_144, 65_536].flatMap((data, i) =>
+      Array.from({ length: 25 }, (_, j) => new Message(1, { data: new Uint8Array(data).fill(25 * i + j) }))
+    );
+    for (const message of sent) duo.a.to(duo.b).send(message);
+    await duo.b.has(sent.length);
+    assertEquals(duo.b.told.messages.map(facts), sent.map(facts));
+  });
+}
