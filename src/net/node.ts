@@ -290,13 +290,12 @@ function readIntoSlabs(accepted: NodeSocket): { native: NodeSocket; reading?: Sl
 /** Moves bytes between a Node socket and its streams. */
 class NodeDriver implements Driver {
   readonly isEventDriven = true;
-  readonly readsInPlace: boolean;
   readonly socket: StreamSocket;
   readonly #native: NodeSocket;
   #failure: Error | undefined;
   #paused = false;
   #shut = false;
-  /** Whether writes are mostly done at once: those of TLS never are. */
+  /** Whether it reads to memory of ours, and writes are mostly done at once: with TLS neither is so. */
   readonly #isPlain: boolean;
   /** Something was read since the last write. */
   #hasRead = false;
@@ -309,7 +308,7 @@ class NodeDriver implements Driver {
     reading?: SlabReading,
   ) {
     this.#native = native;
-    this.#isPlain = this.readsInPlace = reading !== undefined;
+    this.#isPlain = reading !== undefined;
     // The other runtimes' `node:net` does not heed the option.
     if (noDelay && !isNode) native.setNoDelay(true);
     this.socket = new StreamSocket(
@@ -329,6 +328,10 @@ class NodeDriver implements Driver {
       this.#failure = error;
     });
     native.on("close", () => this.#onClose());
+  }
+
+  get readsInPlace(): boolean {
+    return this.#isPlain;
   }
 
   pull(): void {
