@@ -7,6 +7,7 @@
 import type { Environment } from "./environment.ts";
 import { NetworkError } from "./errors.ts";
 import type { DirectSocket } from "./net/network.ts";
+import { RawBuffer } from "./raw_buffer.ts";
 
 const EMPTY = new Uint8Array(0);
 
@@ -22,6 +23,10 @@ export class ByteSource {
   chunk: Uint8Array = EMPTY;
   /** Where its unread part begins. */
   at = 0;
+  /** What the chunk lies in, if that can be used again: not as long as this chunk is the one. */
+  memory: RawBuffer | undefined;
+  /** Whether bytes are read to their destination. */
+  readonly readsInPlace: boolean;
   /** When the latest byte arrived, in the environment's time. */
   lastReadAt: number;
 
@@ -36,6 +41,7 @@ export class ByteSource {
    */
   constructor(socket: DirectSocket, environment: Environment) {
     this.#socket = socket;
+    this.readsInPlace = socket.readsInPlace === true;
     this.#environment = environment;
     this.lastReadAt = environment.now();
   }
@@ -58,11 +64,18 @@ export class ByteSource {
     // Whoever waits long must not hold on to what has been read.
     this.chunk = EMPTY;
     this.at = 0;
+    this.memory?.put();
+    this.memory = undefined;
     const chunk = this.#socket.read(arrived, destination);
     this.#mayBeInPlace = destination !== undefined;
     if (chunk === undefined) return false;
     if (chunk === null) throw new NetworkError("connection_lost", "The peer closed the connection");
     this.chunk = chunk;
+    if (this.readsInPlace) {
+      this.memory = RawBuffer.of(chunk);
+      // A slab gives its bytes away with one need of them.
+      if (chunk.buffer === destination?.buffer) this.memory?.get();
+    }
     this.lastReadAt = this.#environment.now();
     return true;
   }
@@ -76,14 +89,9 @@ export class ByteSource {
     }
   }
 
-  /** Whether bytes are read to their destination. */
-  get readsInPlace(): boolean {
-    return this.#socket.readsInPlace === true;
-  }
-
   /** Memory to read so many bytes to. */
-  allocate(length: number): Uint8Array {
-    return this.#socket.allocate?.(length) ?? new Uint8Array(length);
+  allocate(length: number): RawBuffer {
+    return RawBuffer.allocate(length, (length) => this.#socket.allocate?.(length) ?? new Uint8Array(length));
   }
 
   /**

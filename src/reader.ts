@@ -12,6 +12,7 @@ import type { Link } from "./link.ts";
 import { IncomingData, shareOf } from "./incoming_data.ts";
 import { type Arrival, receivedMessage, setDataSource } from "./message.ts";
 import type { Pipe } from "./pipe.ts";
+import type { RawBuffer } from "./raw_buffer.ts";
 import { FooterFlag, Tag, tagName } from "./wire/constants.ts";
 import { crc32c } from "./wire/crc32c.ts";
 import { EntityName } from "./wire/entity.ts";
@@ -113,6 +114,8 @@ export class Reader {
   #record = NO_BYTES;
   #recordFilled = 0;
   #body: Uint8Array = NO_BYTES;
+  /** What a message's segments and footer are collected in. */
+  #raw: RawBuffer | undefined;
   #bodyFilled = 0;
   /** Bytes of the message at hand, and whether its share of the throttles is taken and not yet the message's own. */
   #segments = 0;
@@ -211,6 +214,7 @@ export class Reader {
     this.isRunning = false;
     this.#link = this.#data = undefined;
     this.#body = NO_BYTES;
+    this.#raw = undefined;
     this.#stopped?.resolve();
     this.#stopped = undefined;
     this.#pipe.reapIfDone();
@@ -261,7 +265,8 @@ export class Reader {
         case "body": {
           const size = this.#bodySize();
           if (source.available < size) {
-            this.#body = source.allocate(this.#roomFor(size, source));
+            this.#raw = source.allocate(this.#roomFor(size, source));
+            this.#body = this.#raw.bytes;
             this.#bodyFilled = source.tcpReadNonblocking(this.#body, 0, size);
             this.#phase = "collect";
             return;
@@ -269,17 +274,19 @@ export class Reader {
           const at = source.at;
           source.at += size;
           this.#phase = "tag";
-          this.#deliver(source, source.chunk, at);
+          this.#deliver(source, source.chunk, at, source.memory);
           break;
         }
         case "collect": {
           const size = this.#bodySize();
           this.#bodyFilled += source.tcpReadNonblocking(this.#body, this.#bodyFilled, size - this.#bodyFilled);
           if (this.#bodyFilled < size) return;
-          const body = this.#body;
+          const body = this.#body, raw = this.#raw!;
           this.#body = NO_BYTES;
+          this.#raw = undefined;
           this.#phase = "tag";
-          this.#deliver(source, body, 0);
+          this.#deliver(source, body, 0, raw);
+          raw.put();
           break;
         }
         case "head":
@@ -295,6 +302,8 @@ export class Reader {
           if (source.available === 0) return;
           const count = Math.min(source.available, data.missing, data.room);
           if (count === 0) return this.#waitForRoom(data, link.signal);
+          // Whoever reads the stream may keep it.
+          source.memory?.get();
           data.push(source.chunk.subarray(source.at, source.at + count));
           source.at += count;
           break;
@@ -356,7 +365,7 @@ export class Reader {
       if (!host.dispatchThrottle.getOrFail(this.#segments)) return i > 0;
       this.#hold();
       source.at = at + TAGGED_HEADER_SIZE + this.#segments + footerBytes;
-      this.#accept(source, chunk, at + TAGGED_HEADER_SIZE);
+      this.#accept(source, chunk, at + TAGGED_HEADER_SIZE, source.memory);
     }
     // Where the chunk ends in the middle of the first one, that says nothing of those that come.
     if (count > 0 || length < source.available) this.#portion = Math.max(LEAST_PORTION, 2 * (source.at - from));
@@ -552,11 +561,11 @@ export class Reader {
     this.#sender = lastSender;
   }
 
-  /** How the message at hand came, whose contents lie in `bytes`. */
-  #arrivalOf({ lastReadAt: receivedAt }: ByteSource, bytes: Uint8Array): Arrival {
+  /** How the message at hand came, whose contents lie in `bytes`, and these in `memory`. */
+  #arrivalOf({ lastReadAt: receivedAt }: ByteSource, bytes: Uint8Array, memory: RawBuffer | undefined): Arrival {
     const last = this.#arrival, source = this.#sender;
     if (last?.bytes === bytes && last.source === source && last.receivedAt === receivedAt) return last;
-    return this.#arrival = { bytes, source, connection: this.#pipe.session.connection, receivedAt };
+    return this.#arrival = { bytes, memory, source, connection: this.#pipe.session.connection, receivedAt };
   }
 
   /** A message whose data are a stream is about to come: for the first time, again, or again from where it was cut off. */
@@ -582,7 +591,7 @@ export class Reader {
     if (session.arriving !== undefined) session.endArriving(session.arriving.abandoned());
     const data = new IncomingData(header, frontCrc, middleCrc, lease, this.#segments);
     this.#data = session.arriving = data;
-    const message = receivedMessage(this.#head, this.#seq, this.#tid, this.#arrivalOf(source, head), 0, data);
+    const message = receivedMessage(this.#head, this.#seq, this.#tid, this.#arrivalOf(source, head, undefined), 0, data);
     setDataSource(message, data);
     this.#holding = false;
     host.counters.recvMessages++;
@@ -620,7 +629,7 @@ export class Reader {
   }
 
   /** A message's segments and footer lie at `at`. */
-  #deliver(source: ByteSource, bytes: Uint8Array, at: number): void {
+  #deliver(source: ByteSource, bytes: Uint8Array, at: number, memory: RawBuffer | undefined): void {
     const pipe = this.#pipe, { session } = pipe;
     decodeMessageFooter(bytes, at + this.#segments, footer, pipe.oldFooter);
     if ((footer.flags & FooterFlag.COMPLETE) === 0) {
@@ -632,16 +641,17 @@ export class Reader {
       throw new ProtocolError("signature", "another one", "the session key's");
     }
     this.#learnSender();
-    this.#accept(source, bytes, at);
+    this.#accept(source, bytes, at, memory);
   }
 
   /** The message at hand is new, right, and has its share of the throttles: hands it on. */
-  #accept(source: ByteSource, bytes: Uint8Array, at: number): void {
+  #accept(source: ByteSource, bytes: Uint8Array, at: number, memory: RawBuffer | undefined): void {
     const pipe = this.#pipe, { session, host } = pipe;
     if (session.arriving !== undefined) session.endArriving(session.arriving.abandoned());
     session.inSeq = this.#seq;
     this.bytesSinceAck += this.#segments;
-    const arrival = this.#arrivalOf(source, bytes);
+    const arrival = this.#arrivalOf(source, bytes, memory);
+    memory?.get();
     const message = receivedMessage(this.#head, this.#seq, this.#tid, arrival, at, pipe.lease);
     this.#holding = false;
     host.counters.recvMessages++;

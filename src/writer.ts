@@ -363,7 +363,7 @@ export class Writer {
     const { session, host } = this.#pipe;
     const error = new MessengerError(
       "invalid",
-      `Cannot send message ${seq} of type ${message.type}: the buffer of its bytes was transferred, or resized`,
+      `Cannot send message ${seq} of type ${message.type}: its bytes were given back, or their buffer was transferred, or resized`,
     );
     host.counters.dropped++;
     this.#pipe.tell({ type: "not_sent", messageType: message.type, error });

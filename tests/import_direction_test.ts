@@ -93,7 +93,7 @@ const house: readonly Room[] = [
     mayImport: ["the net"],
     mayLoad: ["src/net/deno.ts", "src/net/bun.ts", "src/net/node.ts"],
   },
-  { files: "the net", mayImport: ["the net", "src/errors.ts", ...library] },
+  { files: "the net", mayImport: ["the net", "src/errors.ts", "src/raw_buffer.ts", ...library] },
 ];
 
 /** The only files in which a runtime may be named, and where in them. Patterns as in the house. */

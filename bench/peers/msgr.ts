@@ -16,7 +16,11 @@ export function connectWith(port: number, options: MessengerOptions): Client {
     onAnswer: () => {},
     close: () => messenger.shutdown(),
   };
-  messenger.addDispatcherTail({ dispatch: (message) => client.onAnswer(message.data) });
+  messenger.addDispatcherTail({ dispatch(message) {
+      client.onAnswer(message.data);
+      message.put();
+    },
+  });
   const connection = messenger.connectTo(`127.0.0.1:${port}`);
   let sent = 0;
   return client;
@@ -29,7 +33,7 @@ export const peer: Peer = {
       dispatch(message) {
         const { data, connection } = message;
         const answer = service.take(data);
-        if (answer === undefined) return;
+        if (answer === undefined) return message.put();
         connection.send(answer === data ? message : new Message(TYPE, { data: answer }));
       },
     });

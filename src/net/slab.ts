@@ -4,6 +4,8 @@
  * @module
  */
 
+import { RawBuffer } from "../raw_buffer.ts";
+
 /** A connection that is kept busy reads into this much. */
 const LARGEST = 256 * 1024;
 /** After this many reads in a row of less than 1/64 of the slab, the connection has gone quiet and gets a smaller one. */
@@ -13,7 +15,7 @@ const QUIET_READS = 32;
 export class Slab {
   readonly #allocate: (length: number) => Uint8Array;
   readonly #smallest: number;
-  #bytes: Uint8Array = new Uint8Array(0);
+  #raw: RawBuffer | undefined;
   #used = 0;
   #size: number;
   #quietReads = 0;
@@ -34,24 +36,26 @@ export class Slab {
 
   /** Where the next bytes go. It is never empty. */
   room(): Uint8Array {
-    const size = this.#bytes.byteLength;
+    const size = this.#raw?.bytes.byteLength ?? 0;
     if (this.#quietReads === QUIET_READS && this.#size > this.#smallest) {
       this.#size /= 4;
       this.#quietReads = 0;
     }
     if (size - this.#used < size / 4 || size > this.#size || size === 0) {
-      this.#bytes = this.#allocate(this.#size);
+      this.#raw?.put();
+      this.#raw = RawBuffer.allocate(this.#size, this.#allocate);
       this.#used = 0;
     }
-    return this.#bytes.subarray(this.#used);
+    return this.#raw!.bytes.subarray(this.#used);
   }
 
-  /** The first `count` bytes of that room have been read: they belong to the caller. */
+  /** The first `count` bytes of that room have been read: they belong to the caller, and so does one need of their {@linkcode RawBuffer}. */
   take(count: number): Uint8Array {
-    const from = this.#used, { byteLength } = this.#bytes;
+    const from = this.#used, raw = this.#raw!, { byteLength } = raw.bytes;
     this.#used += count;
     this.#quietReads = count < byteLength / 64 ? Math.min(this.#quietReads + 1, QUIET_READS) : 0;
     if (this.#used === byteLength && this.#size < LARGEST) this.#size *= 4;
-    return this.#bytes.subarray(from, this.#used);
+    raw.get();
+    return raw.bytes.subarray(from, this.#used);
   }
 }
