@@ -15,8 +15,10 @@ const SPARE = 4;
 const free: ArrayBuffer[] = [];
 let freeBytes = 0;
 
-/** What is in use, by its buffer. */
-const inUse = new WeakMap<ArrayBufferLike, RawBuffer>();
+/** Where a buffer says whose it is: to look it up in a WeakMap would cost several times as much, most of that when garbage is collected. */
+const RAW = Symbol("RawBuffer");
+
+type Owned = ArrayBufferLike & { [RAW]?: RawBuffer };
 
 /**
  * Memory that is received in, and how many need it. When the last of them says that it does not, views of it become empty, and it serves what arrives next.
@@ -41,13 +43,13 @@ export class RawBuffer {
    */
   static allocate(length: number, make: (length: number) => Uint8Array): RawBuffer {
     const raw = new RawBuffer(length < LEAST ? make(length) : takeFree(length) ?? make(length));
-    if (length >= LEAST) inUse.set(raw.bytes.buffer, raw);
+    if (length >= LEAST) (raw.bytes.buffer as Owned)[RAW] = raw;
     return raw;
   }
 
   /** What the bytes lie in, if that is memory that may be used again. */
   static of(bytes: Uint8Array): RawBuffer | undefined {
-    return inUse.get(bytes.buffer);
+    return (bytes.buffer as Owned)[RAW];
   }
 
   /** It is needed once more. */
