@@ -73,7 +73,7 @@ const LEAST_PORTION = 4 * SMALL_BYTES;
  */
 const LARGE_BYTES = 64 * 1024, LARGE_MARGIN = 4 * 1024;
 /** About how much room there is where such messages come one after the other: for the next ones, if they are as long, up to the end of the last. */
-const LARGE_ROOM = 256 * 1024;
+const LARGE_ROOM = 512 * 1024;
 
 /** Where a message's type is, behind its tag. */
 const TYPE_AT = 17;
