@@ -71,7 +71,7 @@ let markReceived: (
   receivedAt: number,
   data?: DataSource & Lease,
 ) => Message;
-let pin: (message: Message) => void;
+let keepBytes: (message: Message) => void;
 let isPut: (message: Message) => boolean;
 let letGo: (message: Message) => void;
 let keep: (message: Message) => Lease | undefined;
@@ -132,6 +132,8 @@ export class Message {
   #data: Uint8Array | undefined;
   #lease: Lease | undefined;
   #source: DataSource | undefined;
+  /** It was sent on: its bytes are needed, whoever says that he does not. */
+  #isKept = false;
 
   /**
    * Makes a message to send.
@@ -314,7 +316,8 @@ export class Message {
     this.#arrival = { ...arrival, bytes, memory: undefined };
     this.#at = 0;
     // Nobody has views of what it leaves.
-    if (this.#front === undefined && this.#middle === undefined && this.#data === undefined) arrival.memory?.put();
+    const isSeen = this.#front !== undefined || this.#middle !== undefined || this.#data !== undefined;
+    if (!isSeen && !this.#isKept) arrival.memory?.put();
     this.#front = this.#middle = this.#data = undefined;
     return this;
   }
@@ -324,7 +327,7 @@ export class Message {
    * costs more than all else that receiving them does. Call it once, when nobody needs the bytes any more; nobody has to. Ceph's `Message::put`.
    *
    * The segments are gone with that: to ask for them throws, and what was looked at before becomes empty as soon as what arrived together has been given back.
-   * If the message is sent on, or was, its bytes stay until they are collected as garbage. It does nothing for a message that was not received.
+   * It does nothing to a message that was not received, or was sent on.
    *
    * @example Adding up what comes
    * ```ts
@@ -342,7 +345,7 @@ export class Message {
    */
   put(): void {
     const arrival = this.#arrival;
-    if (arrival === undefined || this.#at === NOWHERE) return;
+    if (arrival === undefined || this.#isKept || this.#at === NOWHERE) return;
     this.#at = NOWHERE;
     this.#front = this.#middle = undefined;
     if (this.#source === undefined) this.#data = undefined;
@@ -379,7 +382,9 @@ export class Message {
       message.#arrival = { bytes: EMPTY, source, connection, receivedAt };
       return message;
     };
-    pin = (message) => message.#arrival?.memory?.get();
+    keepBytes = (message) => {
+      message.#isKept = true;
+    };
     isPut = (message) => message.#at === NOWHERE;
     letGo = (message) => {
       const lease = message.#lease;
@@ -427,7 +432,7 @@ function streamOf(bytes: Uint8Array): ReadableStream<Uint8Array> {
 /** The same message under another transaction number. */
 export function copyOf(message: Message, tid: number): Message {
   const { type, priority, version, compatVersion, dataOffset, front, middle, dataLength } = message;
-  pin(message);
+  keepBytes(message);
   const data = message.isStreamed ? message.dataStream : message.data;
   return new Message(type, { tid, priority, version, compatVersion, dataOffset, front, middle, data, dataLength });
 }
@@ -452,8 +457,8 @@ export {
   keep as keepThrottles,
   /** Gives back what a received message holds of its throttles; a second time it does nothing. */
   letGo as releaseThrottles,
-  /** Keeps the memory of a received message's bytes from being used again, whoever gives it back. */
-  pin as pinBytes,
+  /** Keeps the bytes of a message, whoever gives them back. */
+  keepBytes,
   /** Makes a received message of one that never left the process. */
   markReceived as deliverLocally,
   /** Makes a received message; its segments lie in what arrived from `at` on. */

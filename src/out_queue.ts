@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Message, pinBytes } from "./message.ts";
+import { keepBytes, type Message } from "./message.ts";
 import { Ring } from "./ring.ts";
 
 /** What a queued message costs beside its contents, in bytes: without it a million empty messages would weigh nothing. */
@@ -84,8 +84,8 @@ export class OutQueue {
   push(message: Message, priority: number): void {
     let lane = this.#lastLane;
     if (lane === undefined || lane.priority !== priority) this.#lastLane = lane = this.#lane(priority);
-    // The program may be done with a message that it passes on: its bytes have to wait.
-    pinBytes(message);
+    // The program may be done with a message that it passes on: we are not.
+    keepBytes(message);
     lane.messages.push(message);
     this.#unsent++;
     this.#bytes += message.byteLength + OVERHEAD;
