@@ -197,11 +197,11 @@ class BunDriver implements Driver {
     this.#native = native;
     // Bun's default is no delay.
     if (!noDelay) native.setNoDelay(false);
-    this.socket = new StreamSocket(
-      this,
-      seamAddress(native.localAddress, native.localPort, local),
-      seamAddress(native.remoteAddress, native.remotePort, remote),
-    );
+    this.socket = new StreamSocket(this, local, seamAddress(native.remoteAddress, native.remotePort) ?? remote);
+  }
+
+  get localAddress(): SocketAddress | undefined {
+    return seamAddress(this.#native.localAddress, this.#native.localPort);
   }
 
   pull(): void {
@@ -274,11 +274,8 @@ class BunDriver implements Driver {
   }
 }
 
-function seamAddress(hostname: string | undefined, port: number | undefined, otherwise: SocketAddress): SocketAddress {
-  if (hostname === undefined || port === undefined) return otherwise;
-  // That of a listener is the same for all who come in there: a thousand of them need not keep a thousand copies.
-  if (otherwise.transport === "tcp" && otherwise.port === port && otherwise.hostname === hostname) return otherwise;
-  return { transport: "tcp", hostname, port };
+function seamAddress(hostname: string | undefined, port: number | undefined): SocketAddress | undefined {
+  return hostname === undefined || port === undefined ? undefined : { transport: "tcp", hostname, port };
 }
 
 /** An end that the operating system has no name for: that of a Unix-domain socket that dialled. */

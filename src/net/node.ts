@@ -133,7 +133,7 @@ function secureServer(
       })
       .on("secureConnection", (native: TLSSocket) => handshaking.delete(peerOf(native) ?? ""))
       .on("tlsClientError", (error: Error, native: TLSSocket) => {
-        const remote = seamAddress(native.remoteAddress, native.remotePort, unnamed(address));
+        const remote = seamAddress(native.remoteAddress, native.remotePort) ?? unnamed(address);
         // Who says nothing until the time is up would stay for ever.
         native.destroy();
         const failure = networkError(error, `Lost the connection to ${describe(remote)}`);
@@ -311,11 +311,7 @@ class NodeDriver implements Driver {
     this.#isPlain = reading !== undefined;
     // The other runtimes' `node:net` does not heed the option.
     if (noDelay && !isNode) native.setNoDelay(true);
-    this.socket = new StreamSocket(
-      this,
-      seamAddress(native.localAddress, native.localPort, local),
-      seamAddress(native.remoteAddress, native.remotePort, remote),
-    );
+    this.socket = new StreamSocket(this, local, seamAddress(native.remoteAddress, native.remotePort) ?? remote);
     if (reading === undefined) native.on("data", (chunk: Uint8Array) => this.#onData(chunk));
     else {
       reading.driver = this;
@@ -328,6 +324,10 @@ class NodeDriver implements Driver {
       this.#failure = error;
     });
     native.on("close", () => this.#onClose());
+  }
+
+  get localAddress(): SocketAddress | undefined {
+    return seamAddress(this.#native.localAddress, this.#native.localPort);
   }
 
   get readsInPlace(): boolean {
@@ -427,8 +427,8 @@ class NodeDriver implements Driver {
   }
 }
 
-function seamAddress(hostname: string | undefined, port: number | undefined, otherwise: SocketAddress): SocketAddress {
-  return hostname === undefined || port === undefined ? otherwise : { transport: "tcp", hostname, port };
+function seamAddress(hostname: string | undefined, port: number | undefined): SocketAddress | undefined {
+  return hostname === undefined || port === undefined ? undefined : { transport: "tcp", hostname, port };
 }
 
 /** An end that the operating system has no name for: that of a Unix-domain socket that dialled. */

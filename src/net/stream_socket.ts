@@ -16,6 +16,8 @@ export interface Driver {
    * under way. What they cause is put off otherwise.
    */
   readonly isEventDriven: boolean;
+  /** This end, where it takes the operating system to know: it is asked when somebody wants to know, which few do. */
+  readonly localAddress?: SocketAddress | undefined;
   /**
    * More bytes are wanted. The driver answers with {@linkcode StreamSocket.received}, `ended` or `broken`, now or later, and may go on
    * for as long as `received` returns true.
@@ -47,10 +49,10 @@ const CHUNK_COST = 512;
 
 /** A socket's two directions and its life. */
 export class StreamSocket implements Socket, DirectSocket {
-  readonly localAddress: SocketAddress;
   readonly remoteAddress: SocketAddress;
 
   readonly #driver: Driver;
+  readonly #local: SocketAddress;
   #readable: ReadableStream<Uint8Array> | undefined;
   #reads: ReadableStreamDefaultController<Uint8Array> | undefined;
   #writable: WritableStream<Uint8Array> | undefined;
@@ -85,12 +87,12 @@ export class StreamSocket implements Socket, DirectSocket {
 
   /**
    * @param driver The runtime's socket, connected.
-   * @param localAddress This end.
+   * @param localAddress This end, as long as the driver does not know better.
    * @param remoteAddress The other end.
    */
   constructor(driver: Driver, localAddress: SocketAddress, remoteAddress: SocketAddress) {
     this.#driver = driver;
-    this.localAddress = localAddress;
+    this.#local = localAddress;
     this.remoteAddress = remoteAddress;
   }
 
@@ -98,6 +100,10 @@ export class StreamSocket implements Socket, DirectSocket {
     this.#closed ??= Promise.withResolvers();
     if (this.#isReleased) this.#closed.resolve();
     return this.#closed.promise;
+  }
+
+  get localAddress(): SocketAddress {
+    return this.#driver.localAddress ?? this.#local;
   }
 
   get direct(): DirectSocket {

@@ -47,9 +47,6 @@ export class EntityAddress {
   readonly port: number;
   /** Tells apart the processes that used one host and port, 32 bits. */
   readonly nonce: number;
-  /** The address as a string that is equal exactly for equal addresses. */
-  readonly key: string;
-
   /** Those of the handshake, where the fields do not say all. A server keeps an address for each of its clients. */
   readonly #kept: Uint8Array | undefined;
 
@@ -60,7 +57,7 @@ export class EntityAddress {
     switch (family) {
       case Family.IP4:
         this.kind = "ip4";
-        this.host = formatIp4(bytes.subarray(IP4_AT, IP4_AT + 4));
+        this.host = shared(formatIp4(bytes.subarray(IP4_AT, IP4_AT + 4)));
         break;
       case Family.IP6:
         this.kind = "ip6";
@@ -75,7 +72,12 @@ export class EntityAddress {
         this.host = "";
     }
     this.#kept = this.kind === "ip6" || this.kind === "unix" ? bytes : undefined;
-    this.key = `${this.endpoint}/${this.nonce}${scopeSuffix(bytes)}`;
+  }
+
+  /** The address as a string that is equal exactly for equal addresses. It is made when it is asked for: a server keeps many addresses and looks up few. */
+  get key(): string {
+    const scope = this.#kept === undefined ? "" : scopeSuffix(this.#kept);
+    return `${this.endpoint}/${this.nonce}${scope}`;
   }
 
   /** Those of the handshake, up to {@linkcode COMPARED_SIZE} where the rest is 0. Not to be changed. */
@@ -198,7 +200,7 @@ export class EntityAddress {
 
   /** Whether both name the same entity. */
   equals(other: EntityAddress): boolean {
-    return this.key === other.key;
+    return this.nonce === other.nonce && this.port === other.port && this.host === other.host && this.key === other.key;
   }
 
   /**
@@ -222,6 +224,14 @@ export class EntityAddress {
   toString(): string {
     return this.kind === "unix" ? `unix:${this.host}#${this.nonce}` : `${this.endpoint}/${this.nonce}`;
   }
+}
+
+/** The host of an address, which is often that of the one before: a server's clients are on few hosts, or come by way of few. */
+let lastHost = "";
+
+function shared(host: string): string {
+  if (host !== lastHost) lastHost = host;
+  return lastHost;
 }
 
 /** The handshake's bytes of an address with no more to it than that; `ip` has 4 bytes, or 16, or is not known. */
