@@ -11,8 +11,8 @@ import { usage } from "../usage.ts";
 const CONNECTIONS = 2000;
 /** Connections that fill the pools before memory is looked at. They stay. */
 const BEFORE = 200;
-/** How often as many connections come and go before their rate is taken: the code of each runs a few thousand times only. */
-const WARM_UPS = 4;
+/** How often as many connections come and go before their rate is taken: V8 is not done with compiling before the ten thousandth. */
+const WARM_UPS = 8;
 /** How long things may take to be as they will stay, in ms. */
 const SETTLING = 500;
 
