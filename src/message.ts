@@ -355,7 +355,10 @@ export class Message {
   #view(offset: number, length: number): Uint8Array {
     if (length === 0) return EMPTY;
     if (this.#at === NOWHERE) {
-      throw new MessengerError("invalid", `Cannot hand out the bytes of message ${this.seq}: they were given back by put()`);
+      throw new MessengerError(
+        "invalid",
+        `Cannot hand out the bytes of message ${this.seq}: they were given back by put()`,
+      );
     }
     return this.#arrival!.bytes.subarray(this.#at + offset, this.#at + offset + length);
   }
@@ -455,10 +458,10 @@ export {
   headOf,
   /** Takes what a received message holds of its throttles from it: whoever asks gives it back. */
   keep as keepThrottles,
-  /** Gives back what a received message holds of its throttles; a second time it does nothing. */
-  letGo as releaseThrottles,
   /** Keeps the bytes of a message, whoever gives them back. */
   keepBytes,
+  /** Gives back what a received message holds of its throttles; a second time it does nothing. */
+  letGo as releaseThrottles,
   /** Makes a received message of one that never left the process. */
   markReceived as deliverLocally,
   /** Makes a received message; its segments lie in what arrived from `at` on. */

@@ -591,7 +591,14 @@ export class Reader {
     if (session.arriving !== undefined) session.endArriving(session.arriving.abandoned());
     const data = new IncomingData(header, frontCrc, middleCrc, lease, this.#segments);
     this.#data = session.arriving = data;
-    const message = receivedMessage(this.#head, this.#seq, this.#tid, this.#arrivalOf(source, head, undefined), 0, data);
+    const message = receivedMessage(
+      this.#head,
+      this.#seq,
+      this.#tid,
+      this.#arrivalOf(source, head, undefined),
+      0,
+      data,
+    );
     setDataSource(message, data);
     this.#holding = false;
     host.counters.recvMessages++;

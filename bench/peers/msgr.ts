@@ -16,7 +16,8 @@ export function connectWith(port: number, options: MessengerOptions): Client {
     onAnswer: () => {},
     close: () => messenger.shutdown(),
   };
-  messenger.addDispatcherTail({ dispatch(message) {
+  messenger.addDispatcherTail({
+    dispatch(message) {
       client.onAnswer(message.data);
       message.put();
     },

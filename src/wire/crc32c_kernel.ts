@@ -16,6 +16,7 @@
  * | 32 KiB             | three xors, in place         | 5,440        |
  * | 2,304              | five xors, unit 4, in place  | 864          |
  * | 336                | five xors, unit 1, in a ring | 224          |
+ * | 32                 | halves of bytes, by row      | 19           |
  * | 1                  | tables                       | the crc      |
  *
  * @module
@@ -25,11 +26,13 @@ import {
   advance,
   assemble,
   call,
+  choose,
   type Code,
   crcOf,
   extendTable,
   get,
   i32,
+  lane32,
   load128,
   load32,
   op,
@@ -40,6 +43,7 @@ import {
   store32,
   type WasmFunction,
   whileLoop,
+  withLane32,
 } from "./wasm.ts";
 
 /** How far back the taps of a stage of unit 1 are, in bytes. */
@@ -57,7 +61,10 @@ const LEAST_LONG = 32 * 1024, LEAST_4 = 2304, LEAST_1 = 336;
  */
 const TABLES = 0;
 const EDGE = 16 * 1024, EDGE_ONES = EDGE + REMAINDER_1, REST = EDGE + 2 * REMAINDER_1;
-const RING = REST + REMAINDER_1, ZEROS = RING + REMAINDER_1 + 16;
+const RING = REST + REMAINDER_1, SWIZZLES = RING + REMAINDER_1 + 16;
+/** Rows that {@linkcode sum} takes without a stage before it, and bytes of the tables of each but the last. */
+const MOST_ROWS = Math.ceil(LEAST_1 / 16), ROW_TABLES = 128;
+const LAST_ROW = SWIZZLES + ROW_TABLES * MOST_ROWS, ZEROS = LAST_ROW + 16;
 const MESSAGE = (ZEROS + LONG_REMAINDER + 63) & ~63;
 
 /** The longest message, in bytes. */
@@ -91,6 +98,7 @@ export function makeCrc32cKernel(table: Int32Array): Crc32cKernel | undefined {
 export function prepareCrc32c(memory: WebAssembly.Memory, table: Int32Array): void {
   new Int32Array(memory.buffer, TABLES, 16 * 256).set(extendTable(table));
   new Uint8Array(memory.buffer).fill(0xff, EDGE_ONES, EDGE_ONES + REMAINDER_1);
+  new Uint8Array(memory.buffer).set(rowTables(table), SWIZZLES);
 }
 
 /**
@@ -197,19 +205,72 @@ const FOLD_LONG = 0, FOLD_4 = 1, DIVIDE = 2, SUM = 3, CRC = 4;
 /** Which of them is `crcAt(from, to)`: the crc of any bytes in this memory, at most {@linkcode KERNEL_MAX_BYTES}. They stay as they are. */
 export const CRC_AT = 5;
 
-/** `sum(from, to)`: the crc of any bytes that need no stage in place. They stay as they are. Locals: 0 where, 1 the end, 2 the crc, 3 four bytes. */
+/**
+ * What a row of sixteen bytes is worth that others follow, for one of them, two, and so on: eight rows, for the lower and the upper halves of its bytes, what each
+ * of the sixteen values of a half makes of the first byte of a crc, of the second, third and fourth.
+ */
+function rowTables(table: Int32Array): Uint8Array {
+  const tables = new Uint8Array(ROW_TABLES * MOST_ROWS);
+  const sums = Array.from({ length: 32 }, (_, i) => i < 16 ? i : (i - 16) << 4);
+  for (let row = 0; row < MOST_ROWS; row++) {
+    sums.forEach((before, i) => {
+      let sum = before;
+      for (let zeros = 0; zeros < 16; zeros++) sum = (sum >>> 8) ^ table[sum & 0xff]!;
+      sums[i] = sum;
+      for (let byte = 0; byte < 4; byte++) {
+        tables[ROW_TABLES * row + 64 * (i >> 4) + 16 * byte + (i & 15)] = sum >>> (8 * byte);
+      }
+    });
+  }
+  return tables;
+}
+
+/**
+ * `sum(from, to)`: the crc of any bytes that need no stage in place. They stay as they are.
+ *
+ * A crc is linear: that of some rows of sixteen bytes is the sum of what each is worth, and a byte is worth what its halves are. So each row goes, by two look-ups of
+ * sixteen halves for each byte of a crc, to sixteen crcs, one for each place in a row. What these are worth together is what a row is worth that they are added up in,
+ * each beginning at its own place, and up to three bytes that do not fit in there: only that row goes by way of the large tables.
+ *
+ * Locals: 0 where, 1 the end, 2 the crc, 3 four bytes, 4 the row's tables; 5 the row, 6 and 7 its halves, 8 to 11 the first bytes of those crcs, and so on.
+ */
 function sum(): Code {
-  const left = (bytes: number) => [...[...get(0), ...i32(bytes - 1), ...op.add], ...get(1), ...op.ltU];
-  const step = (bytes: number) => [...crcOf(bytes, 0, 2, 3, TABLES), ...advance(0, bytes)];
+  const at = 0, end = 1, crc = 2, tables = 4, row = 5, low = 6, high = 7, sums = [8, 9, 10, 11];
+  const left = [...get(end), ...get(at), ...op.sub];
+  const step = (bytes: number) => [...crcOf(bytes, at, crc, 3, TABLES), ...advance(at, bytes)];
+  /** Adds what the row is worth to the four rows of sums. */
+  const addRow = sums.flatMap((to, i) => [
+    ...[...get(to), ...get(tables), ...load128(16 * i), ...get(low), ...choose, ...op.xor128],
+    ...[...get(tables), ...load128(64 + 16 * i), ...get(high), ...choose, ...op.xor128, ...set(to)],
+  ]);
+  const rows = [
+    ...[...left, ...i32(3), ...op.shl, ...i32(SWIZZLES - 2 * ROW_TABLES), ...op.add, ...set(tables)],
+    ...[...get(at), ...load128(0), ...op.zero128, ...get(crc), ...withLane32(0), ...op.xor128, ...set(row)],
+    ...whileLoop([...get(at), ...i32(16), ...op.add, ...get(end), ...op.ltU], [
+      ...[...get(row), ...op.lowHalves, ...set(low)],
+      ...[...get(row), ...i32(4), ...op.shrU16x8, ...op.lowHalves, ...set(high)],
+      ...addRow,
+      ...[...advance(tables, -ROW_TABLES), ...advance(at, 16)],
+      ...[...get(at), ...load128(0), ...set(row)],
+    ]),
+    ...[...i32(LAST_ROW), ...get(row), ...get(sums[0]!), ...op.xor128],
+    ...sums.flatMap((from, i) => i === 0 ? [] : [...op.zero128, ...get(from), ...sixteenFrom(16 - i), ...op.xor128]),
+    ...store128(0),
+    ...[...i32(LAST_ROW), ...set(at), ...i32(0), ...set(crc), ...crcOf(16, at, crc, 3, TABLES)],
+    ...sums.flatMap((from, i) => i === 0 ? [] : [...get(from), ...op.zero128, ...sixteenFrom(16 - i)]),
+    ...[...op.xor128, ...op.xor128, ...lane32(0), ...get(crc), ...op.xor, ...op.leave],
+  ];
   return [
     ...[...get(1), ...get(0), ...op.sub, ...i32(LEAST_1), ...op.geU, ...op.if],
     ...[...get(0), ...get(1), ...call(DIVIDE)],
     ...[...i32(REST), ...set(0), ...i32(REST + REMAINDER_1), ...set(1)],
     ...op.end,
-    ...whileLoop(left(16), step(16)),
-    ...[8, 4].flatMap((bytes) => [...left(bytes), ...op.if, ...step(bytes), ...op.end]),
-    ...whileLoop(left(1), step(1)),
-    ...get(2),
+    // What there is beside whole rows.
+    ...[8, 4].flatMap((bytes) => [...left, ...i32(bytes), ...op.and, ...op.if, ...step(bytes), ...op.end]),
+    ...whileLoop([...left, ...i32(3), ...op.and], step(1)),
+    ...[...left, ...i32(32), ...op.geU, ...op.if, ...rows, ...op.end],
+    ...[...left, ...op.if, ...step(16), ...op.end],
+    ...get(crc),
   ];
 }
 
@@ -260,7 +321,7 @@ export const CRC32C_FUNCTIONS: readonly WasmFunction[] = [
   fold(LONG_DELAYS, LONG_REMAINDER),
   fold(DELAYS.map((delay) => 4 * delay), REMAINDER_4),
   divide(),
-  { params: 2, returns: true, locals: 2, code: sum() },
+  { params: 2, returns: true, locals: 3, rows: 7, code: sum() },
   { params: 2, returns: true, locals: 2, code: crc(), name: "crc" },
   { params: 2, returns: true, locals: 1, code: crcAt() },
 ];
