@@ -30,7 +30,10 @@ function transfer(buffer: ArrayBuffer): void {
 async function rejectsAsInvalid(promise: Promise<unknown>): Promise<void> {
   const { code, message } = await assertRejects(() => promise, MessengerError);
   assertEquals(code, "invalid");
-  assertMatch(message, /^Cannot send message \d+ of type \d+: its bytes were given back, or their buffer was transferred/);
+  assertMatch(
+    message,
+    /^Cannot send message \d+ of type \d+: its bytes were given back, or their buffer was transferred/,
+  );
 }
 
 for (const { name, open } of networks) {

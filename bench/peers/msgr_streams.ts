@@ -36,7 +36,10 @@ async function answerAll({ readable, writable }: Connection, service: Service): 
   try {
     for await (const message of readable) {
       const answer = service.take(message.data);
-      if (answer === undefined) continue;
+      if (answer === undefined) {
+        message.put();
+        continue;
+      }
       await writer.ready;
       // Whether it arrives, the end of the session tells.
       writer.write(new Message(TYPE, { data: answer })).catch(() => {});
@@ -48,7 +51,10 @@ async function answerAll({ readable, writable }: Connection, service: Service): 
 
 async function receiveAll({ readable }: Connection, client: Client): Promise<void> {
   try {
-    for await (const message of readable) client.onAnswer(message.data);
+    for await (const message of readable) {
+      client.onAnswer(message.data);
+      message.put();
+    }
   } catch {
     // It was closed.
   }
