@@ -23,13 +23,13 @@ export class ByteSource {
   chunk: Uint8Array = EMPTY;
   /** Where its unread part begins. */
   at = 0;
-  /** What the chunk lies in, if that can be used again: not as long as this chunk is the one. */
-  memory: RawBuffer | undefined;
   /** Whether bytes are read to their destination. */
   readonly readsInPlace: boolean;
   /** When the latest byte arrived, in the environment's time. */
   lastReadAt: number;
 
+  /** What the chunk lies in, if that can be used again: not as long as this chunk is the one. */
+  #raw: RawBuffer | undefined;
   /** The chunk may lie already where its bytes are to go. */
   #mayBeInPlace = false;
   readonly #socket: DirectSocket;
@@ -64,17 +64,17 @@ export class ByteSource {
     // Whoever waits long must not hold on to what has been read.
     this.chunk = EMPTY;
     this.at = 0;
-    this.memory?.put();
-    this.memory = undefined;
+    this.#raw?.put();
+    this.#raw = undefined;
     const chunk = this.#socket.read(arrived, destination);
     this.#mayBeInPlace = destination !== undefined;
     if (chunk === undefined) return false;
     if (chunk === null) throw new NetworkError("connection_lost", "The peer closed the connection");
     this.chunk = chunk;
     if (this.readsInPlace) {
-      this.memory = RawBuffer.of(chunk);
+      this.#raw = RawBuffer.of(chunk);
       // A slab gives its bytes away with one need of them.
-      if (chunk.buffer === destination?.buffer) this.memory?.get();
+      if (chunk.buffer === destination?.buffer) this.#raw?.get();
     }
     this.lastReadAt = this.#environment.now();
     return true;

@@ -12,7 +12,7 @@ import type { Link } from "./link.ts";
 import { IncomingData, shareOf } from "./incoming_data.ts";
 import { type Arrival, receivedMessage, setDataSource } from "./message.ts";
 import type { Pipe } from "./pipe.ts";
-import type { RawBuffer } from "./raw_buffer.ts";
+import { RawBuffer } from "./raw_buffer.ts";
 import { FooterFlag, Tag, tagName } from "./wire/constants.ts";
 import { crc32c } from "./wire/crc32c.ts";
 import { EntityName } from "./wire/entity.ts";
@@ -274,7 +274,7 @@ export class Reader {
           const at = source.at;
           source.at += size;
           this.#phase = "tag";
-          this.#deliver(source, source.chunk, at, source.memory);
+          this.#deliver(source, source.chunk, at);
           break;
         }
         case "collect": {
@@ -285,7 +285,7 @@ export class Reader {
           this.#body = NO_BYTES;
           this.#raw = undefined;
           this.#phase = "tag";
-          this.#deliver(source, body, 0, raw);
+          this.#deliver(source, body, 0);
           raw.put();
           break;
         }
@@ -303,7 +303,7 @@ export class Reader {
           const count = Math.min(source.available, data.missing, data.room);
           if (count === 0) return this.#waitForRoom(data, link.signal);
           // Whoever reads the stream may keep it.
-          source.memory?.get();
+          RawBuffer.of(source.chunk)?.get();
           data.push(source.chunk.subarray(source.at, source.at + count));
           source.at += count;
           break;
@@ -365,7 +365,7 @@ export class Reader {
       if (!host.dispatchThrottle.getOrFail(this.#segments)) return i > 0;
       this.#hold();
       source.at = at + TAGGED_HEADER_SIZE + this.#segments + footerBytes;
-      this.#accept(source, chunk, at + TAGGED_HEADER_SIZE, source.memory);
+      this.#accept(source, chunk, at + TAGGED_HEADER_SIZE);
     }
     // Where the chunk ends in the middle of the first one, that says nothing of those that come.
     if (count > 0 || length < source.available) this.#portion = Math.max(LEAST_PORTION, 2 * (source.at - from));
@@ -561,10 +561,11 @@ export class Reader {
     this.#sender = lastSender;
   }
 
-  /** How the message at hand came, whose contents lie in `bytes`, and these in `memory`. */
-  #arrivalOf({ lastReadAt: receivedAt }: ByteSource, bytes: Uint8Array, memory: RawBuffer | undefined): Arrival {
+  /** How the message at hand came, whose contents lie in `bytes`. */
+  #arrivalOf({ lastReadAt: receivedAt }: ByteSource, bytes: Uint8Array): Arrival {
     const last = this.#arrival, source = this.#sender;
     if (last?.bytes === bytes && last.source === source && last.receivedAt === receivedAt) return last;
+    const memory = RawBuffer.of(bytes);
     return this.#arrival = { bytes, memory, source, connection: this.#pipe.session.connection, receivedAt };
   }
 
@@ -591,14 +592,7 @@ export class Reader {
     if (session.arriving !== undefined) session.endArriving(session.arriving.abandoned());
     const data = new IncomingData(header, frontCrc, middleCrc, lease, this.#segments);
     this.#data = session.arriving = data;
-    const message = receivedMessage(
-      this.#head,
-      this.#seq,
-      this.#tid,
-      this.#arrivalOf(source, head, undefined),
-      0,
-      data,
-    );
+    const message = receivedMessage(this.#head, this.#seq, this.#tid, this.#arrivalOf(source, head), 0, data);
     setDataSource(message, data);
     this.#holding = false;
     host.counters.recvMessages++;
@@ -636,7 +630,7 @@ export class Reader {
   }
 
   /** A message's segments and footer lie at `at`. */
-  #deliver(source: ByteSource, bytes: Uint8Array, at: number, memory: RawBuffer | undefined): void {
+  #deliver(source: ByteSource, bytes: Uint8Array, at: number): void {
     const pipe = this.#pipe, { session } = pipe;
     decodeMessageFooter(bytes, at + this.#segments, footer, pipe.oldFooter);
     if ((footer.flags & FooterFlag.COMPLETE) === 0) {
@@ -648,17 +642,17 @@ export class Reader {
       throw new ProtocolError("signature", "another one", "the session key's");
     }
     this.#learnSender();
-    this.#accept(source, bytes, at, memory);
+    this.#accept(source, bytes, at);
   }
 
   /** The message at hand is new, right, and has its share of the throttles: hands it on. */
-  #accept(source: ByteSource, bytes: Uint8Array, at: number, memory: RawBuffer | undefined): void {
+  #accept(source: ByteSource, bytes: Uint8Array, at: number): void {
     const pipe = this.#pipe, { session, host } = pipe;
     if (session.arriving !== undefined) session.endArriving(session.arriving.abandoned());
     session.inSeq = this.#seq;
     this.bytesSinceAck += this.#segments;
-    const arrival = this.#arrivalOf(source, bytes, memory);
-    memory?.get();
+    const arrival = this.#arrivalOf(source, bytes);
+    arrival.memory?.get();
     const message = receivedMessage(this.#head, this.#seq, this.#tid, arrival, at, pipe.lease);
     this.#holding = false;
     host.counters.recvMessages++;

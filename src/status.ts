@@ -112,7 +112,7 @@ export interface UnhandledMessageStatus extends ConnectionStatusBase<"unhandled_
   readonly messageType: number;
 }
 
-/** A message of ours could not be sent, and nobody will get it: its data's stream has failed, or the buffer of its bytes was transferred. */
+/** A message of ours could not be sent, and nobody will get it: its data's stream has failed, or its bytes were given back or transferred. */
 export interface NotSentStatus extends ConnectionStatusBase<"not_sent"> {
   /** The message's type. */
   readonly messageType: number;

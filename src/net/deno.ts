@@ -246,13 +246,7 @@ class DenoDriver implements Driver {
   constructor(conn: DenoConn, noDelay: boolean) {
     this.#conn = conn;
     if (noDelay) setNoDelay(conn);
-    const remote = seamAddress(conn.remoteAddr);
-    // This end is known better when it is asked for.
-    this.socket = new StreamSocket(this, remote, remote);
-  }
-
-  get localAddress(): SocketAddress {
-    return seamAddress(this.#conn.localAddr);
+    this.socket = new StreamSocket(this, seamAddress(conn.localAddr), seamAddress(conn.remoteAddr));
   }
 
   pull(): void {

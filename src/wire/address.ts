@@ -200,7 +200,7 @@ export class EntityAddress {
 
   /** Whether both name the same entity. */
   equals(other: EntityAddress): boolean {
-    return this.nonce === other.nonce && this.port === other.port && this.host === other.host && this.key === other.key;
+    return this.key === other.key;
   }
 
   /**

@@ -94,11 +94,18 @@ export function makeCrc32cKernel(table: Int32Array): Crc32cKernel | undefined {
   }
 }
 
+/** What {@linkcode prepareCrc32c} fills in: the same for all kernels, of which there are several. */
+let prepared: Uint8Array | undefined;
+
 /** Fills in what {@linkcode CRC32C_FUNCTIONS} find in memory. */
 export function prepareCrc32c(memory: WebAssembly.Memory, table: Int32Array): void {
-  new Int32Array(memory.buffer, TABLES, 16 * 256).set(extendTable(table));
-  new Uint8Array(memory.buffer).fill(0xff, EDGE_ONES, EDGE_ONES + REMAINDER_1);
-  new Uint8Array(memory.buffer).set(rowTables(table), SWIZZLES);
+  const bytes = new Uint8Array(memory.buffer);
+  if (prepared === undefined) {
+    new Int32Array(memory.buffer, TABLES, 16 * 256).set(extendTable(table));
+    bytes.fill(0xff, EDGE_ONES, EDGE_ONES + REMAINDER_1).set(rowTables(table), SWIZZLES);
+    prepared = bytes.slice(0, LAST_ROW);
+  }
+  bytes.set(prepared);
 }
 
 /**
