@@ -25,11 +25,13 @@ export class ByteSource {
   at = 0;
   /** Whether bytes are read to their destination. */
   readonly readsInPlace: boolean;
+  /** Of chunks up to this length parts are better copied. */
+  readonly copiesUpTo: number;
   /** When the latest byte arrived, in the environment's time. */
   lastReadAt: number;
 
   /** What the chunk lies in, if that can be used again: not as long as this chunk is the one. */
-  #raw: RawBuffer | undefined;
+  chunkMemory: RawBuffer | undefined;
   /** The chunk may lie already where its bytes are to go. */
   #mayBeInPlace = false;
   readonly #socket: DirectSocket;
@@ -42,6 +44,7 @@ export class ByteSource {
   constructor(socket: DirectSocket, environment: Environment) {
     this.#socket = socket;
     this.readsInPlace = socket.readsInPlace === true;
+    this.copiesUpTo = socket.copiesUpTo ?? 0;
     this.#environment = environment;
     this.lastReadAt = environment.now();
   }
@@ -64,17 +67,17 @@ export class ByteSource {
     // Whoever waits long must not hold on to what has been read.
     this.chunk = EMPTY;
     this.at = 0;
-    this.#raw?.put();
-    this.#raw = undefined;
+    this.chunkMemory?.put();
+    this.chunkMemory = undefined;
     const chunk = this.#socket.read(arrived, destination);
     this.#mayBeInPlace = destination !== undefined;
     if (chunk === undefined) return false;
     if (chunk === null) throw new NetworkError("connection_lost", "The peer closed the connection");
     this.chunk = chunk;
     if (this.readsInPlace) {
-      this.#raw = RawBuffer.of(chunk);
+      this.chunkMemory = RawBuffer.of(chunk);
       // A slab gives its bytes away with one need of them.
-      if (chunk.buffer === destination?.buffer) this.#raw?.get();
+      if (chunk.buffer === destination?.buffer) this.chunkMemory?.get();
     }
     this.lastReadAt = this.#environment.now();
     return true;

@@ -46,6 +46,8 @@ export interface Arrival {
   readonly bytes: Uint8Array;
   /** What that lies in, if it can be used again; each of the messages needs it. */
   readonly memory?: RawBuffer | undefined;
+  /** That is so little that parts of it are better copied. */
+  readonly isCopied?: boolean;
   /** Who sent it. */
   readonly source: EntityName;
   /** By which connection. */
@@ -288,7 +290,8 @@ export class Message {
   }
 
   /**
-   * Gives a received message bytes of its own. Its segments are views of what came with one read of the socket, up to 256 KiB (512 KiB on Bun, or of large ones), and as long as
+   * Gives a received message bytes of its own. Its segments are views of what came with one read of the socket, up to 256 KiB (512 KiB on Bun, or of large ones; where
+   * Bun read less than 1 KiB they are copies of it), and as long as
    * one of them is kept so is all of that: call this on a message that you keep. Segments that were looked at before stay what they were.
    *
    * @returns The message.
@@ -360,7 +363,8 @@ export class Message {
         `Cannot hand out the bytes of message ${this.seq}: they were given back by put()`,
       );
     }
-    return this.#arrival!.bytes.subarray(this.#at + offset, this.#at + offset + length);
+    const { bytes, isCopied } = this.#arrival!, from = this.#at + offset;
+    return isCopied ? bytes.slice(from, from + length) : bytes.subarray(from, from + length);
   }
 
   static {

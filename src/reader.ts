@@ -12,7 +12,7 @@ import type { Link } from "./link.ts";
 import { IncomingData, shareOf } from "./incoming_data.ts";
 import { type Arrival, receivedMessage, setDataSource } from "./message.ts";
 import type { Pipe } from "./pipe.ts";
-import { RawBuffer } from "./raw_buffer.ts";
+import type { RawBuffer } from "./raw_buffer.ts";
 import { FooterFlag, Tag, tagName } from "./wire/constants.ts";
 import { crc32c } from "./wire/crc32c.ts";
 import { EntityName } from "./wire/entity.ts";
@@ -283,9 +283,9 @@ export class Reader {
           if (this.#bodyFilled < size) return;
           const body = this.#body, raw = this.#raw!;
           this.#body = NO_BYTES;
-          this.#raw = undefined;
           this.#phase = "tag";
           this.#deliver(source, body, 0);
+          this.#raw = undefined;
           raw.put();
           break;
         }
@@ -303,7 +303,7 @@ export class Reader {
           const count = Math.min(source.available, data.missing, data.room);
           if (count === 0) return this.#waitForRoom(data, link.signal);
           // Whoever reads the stream may keep it.
-          RawBuffer.of(source.chunk)?.get();
+          source.chunkMemory?.get();
           data.push(source.chunk.subarray(source.at, source.at + count));
           source.at += count;
           break;
@@ -562,11 +562,12 @@ export class Reader {
   }
 
   /** How the message at hand came, whose contents lie in `bytes`. */
-  #arrivalOf({ lastReadAt: receivedAt }: ByteSource, bytes: Uint8Array): Arrival {
+  #arrivalOf({ chunk, chunkMemory, copiesUpTo, lastReadAt: receivedAt }: ByteSource, bytes: Uint8Array): Arrival {
     const last = this.#arrival, source = this.#sender;
     if (last?.bytes === bytes && last.source === source && last.receivedAt === receivedAt) return last;
-    const memory = RawBuffer.of(bytes);
-    return this.#arrival = { bytes, memory, source, connection: this.#pipe.session.connection, receivedAt };
+    const isChunk = bytes === chunk, memory = isChunk ? chunkMemory : this.#raw;
+    const isCopied = isChunk && bytes.length <= copiesUpTo, { connection } = this.#pipe.session;
+    return this.#arrival = { bytes, memory, isCopied, source, connection, receivedAt };
   }
 
   /** A message whose data are a stream is about to come: for the first time, again, or again from where it was cut off. */

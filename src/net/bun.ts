@@ -15,6 +15,9 @@ import { connectError, listenError, networkError } from "./runtime_error.ts";
 import { listenOverStalePath } from "./stale_path.ts";
 import { type Driver, StreamSocket } from "./stream_socket.ts";
 
+/** Up to this length JavaScriptCore keeps an array's bytes in its own heap. */
+const SMALL_ARRAY = 1000;
+
 interface BunSocket {
   data: BunDriver;
   readonly localAddress?: string;
@@ -202,6 +205,10 @@ class BunDriver implements Driver {
 
   get localAddress(): SocketAddress | undefined {
     return seamAddress(this.#native.localAddress, this.#native.localPort);
+  }
+
+  get copiesUpTo(): number {
+    return SMALL_ARRAY;
   }
 
   pull(): void {

@@ -151,6 +151,11 @@ export interface DirectSocket {
   read(arrived: () => void, destination?: Uint8Array): Uint8Array | null | undefined;
   /** Whether it puts bytes to the destination of a read, so that there is something to gain from a larger one. By default it does not. */
   readonly readsInPlace?: boolean;
+  /**
+   * Of a chunk of at most so many bytes a copy of a part costs less than a view: where the engine keeps small arrays in its own heap, it has to move one out of there
+   * before two can share it. By default there are no such chunks.
+   */
+  readonly copiesUpTo?: number;
   /** Memory that a read will fill: what is in it before that does not matter. By default it is cleared. */
   allocate?(length: number): Uint8Array;
   /** Whether the chunks of one write leave in one system call, so that there is nothing to gain from copying large ones together. By default they do not. */

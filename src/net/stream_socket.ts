@@ -25,6 +25,8 @@ export interface Driver {
   pull(): void;
   /** Whether it asks {@linkcode StreamSocket.takeDestination} where to read to. */
   readonly readsInPlace?: boolean;
+  /** Of chunks up to this length parts are better copied. */
+  readonly copiesUpTo?: number;
   /** Memory for bytes that are about to be read, where the runtime has some that need not be cleared first. */
   allocate?(length: number): Uint8Array;
   /**
@@ -162,6 +164,10 @@ export class StreamSocket implements Socket, DirectSocket {
 
   get readsInPlace(): boolean {
     return this.#driver.readsInPlace === true;
+  }
+
+  get copiesUpTo(): number {
+    return this.#driver.copiesUpTo ?? 0;
   }
 
   get gathers(): boolean {
