@@ -27,12 +27,15 @@ const EVENTS = 0;
 const EVENT_PRIORITY = Priority.HIGHEST + 1;
 
 /**
- * What the dispatchers have sent leaves after a quarter of the messages that wait, and the rest goes on. If answers left only when all is done, or in halves, the two
- * ends of a busy connection would fall into step, each waiting while the other one works: a window of 64 requests is then served half as fast.
+ * What the dispatchers have sent leaves after half of all the messages that a connection has on its way in either direction, and the rest goes on: one half is then at either
+ * end. If answers left only when all that has arrived is done, the two ends would fall into step, each waiting while the other one works; in smaller parts
+ * they would take more writes, reads and wakings. A window of 64 requests is served 1.1 times as fast as with all at once, or with quarters.
  */
-const FLUSHES = 4;
-/** But not after fewer messages than this, as more writes would cost more than the waiting, nor after more. */
-const LEAST_FLUSHED = 16, MOST_FLUSHED = 64;
+const FLUSHES = 2;
+/** But not after fewer messages than this, as more writes would cost more than the waiting, nor after more, as the first ones would wait too long. */
+const LEAST_FLUSHED = 8, MOST_FLUSHED = 256;
+/** Nor after messages of more bytes than this: the larger they are, the longer it takes to be done with half of them, and the less a write adds to that. */
+const FLUSHED_BYTES = 16 * 1024;
 
 /** How a dispatcher's failure is told. `subject` is the message or connection that it was about. */
 export type DispatchErrorHandler = (error: unknown, subject: Message | Connection) => void;
@@ -54,6 +57,8 @@ export class DispatchQueue {
   #scheduled = false;
   #isCollecting = false;
   #isRunning = false;
+  /** Messages that the connection whose messages wait has sent, and that may not have arrived. */
+  #onTheWay = 0;
   #stopped = false;
   #stopping: PromiseWithResolvers<void> | undefined;
   #nextId = EVENTS + 1;
@@ -174,9 +179,14 @@ export class DispatchQueue {
     this.#isCollecting = true;
   }
 
-  /** Calls the dispatchers now. Nobody's work may be under way but the caller's, which must be done with it. */
-  dispatch(): void {
+  /**
+   * Calls the dispatchers now. Nobody's work may be under way but the caller's, which must be done with it.
+   *
+   * @param onTheWay How many messages the connection at hand has sent that its peer has not told to have.
+   */
+  dispatch(onTheWay = 0): void {
     this.#isCollecting = false;
+    this.#onTheWay = onTheWay;
     if (this.#queue.length > 0 && !this.#isRunning) this.#run();
   }
 
@@ -191,13 +201,23 @@ export class DispatchQueue {
     this.#isRunning = true;
     this.#flushQueue.hold();
     try {
-      const together = Math.min(Math.max(Math.trunc(this.#queue.length / FLUSHES), LEAST_FLUSHED), MOST_FLUSHED);
-      let count = 0;
+      const half = Math.ceil((this.#queue.length + this.#onTheWay) / FLUSHES);
+      const together = Math.min(Math.max(half, LEAST_FLUSHED), MOST_FLUSHED);
+      this.#onTheWay = 0;
+      let count = 0, bytes = 0;
       for (let item = this.#queue.dequeue(); item !== undefined; item = this.#queue.dequeue()) {
-        if (++count % together === 0) this.#flushQueue.flush();
-        if (!(item instanceof Message)) this.#tell(item);
-        else if (this.#stopped) releaseThrottles(item);
-        else this.#dispatch(item, this.#queue.owner);
+        if (count === together || bytes >= FLUSHED_BYTES) {
+          this.#flushQueue.flush();
+          count = bytes = 0;
+        }
+        count++;
+        if (item instanceof Message) {
+          bytes += item.byteLength;
+          if (this.#stopped) releaseThrottles(item);
+          else this.#dispatch(item, this.#queue.owner);
+        } else {
+          this.#tell(item);
+        }
       }
     } finally {
       this.#flushQueue.release();

@@ -170,7 +170,7 @@ export class Reader {
         dispatchQueue.collect();
         const throttles = this.#takeApart(link);
         this.#arrival = undefined;
-        dispatchQueue.dispatch();
+        dispatchQueue.dispatch(this.#pipe.session.out.unacknowledged);
         this.#pipe.ackSoon();
         if (throttles !== undefined) return void throttles.then(this.#read, (error) => this.#fail(error));
       }
