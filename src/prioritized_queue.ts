@@ -77,6 +77,11 @@ export class PrioritizedQueue<T extends object> {
     return this.#weighted.length === 0 ? undefined : this.#dequeueWeighted();
   }
 
+  /** Whether a class is passed over. */
+  isHeld(owner: number): boolean {
+    return this.#held.size > 0 && this.#held.has(owner);
+  }
+
   /** Passes a class over until {@linkcode resume}. */
   hold(owner: number): void {
     this.#held.add(owner);
@@ -117,13 +122,13 @@ export class PrioritizedQueue<T extends object> {
     if (cost > 0) costs.set(item, cost);
     lane.level.size++;
     this.#length++;
-    if (!lane.inLine && (this.#held.size === 0 || !this.#held.has(lane.owner))) join(lane);
+    if (!lane.inLine && !this.isHeld(lane.owner)) join(lane);
   }
 
   /** The lane whose turn it is, put back at the end of the line. */
   #turn(level: Level<T>): Lane<T> | undefined {
     for (let lane = level.line.at(0); lane !== undefined; lane = level.line.at(0)) {
-      if (lane.items.length > 0 && (this.#held.size === 0 || !this.#held.has(lane.owner))) return lane;
+      if (lane.items.length > 0 && !this.isHeld(lane.owner)) return lane;
       level.line.shift();
       lane.inLine = false;
     }

@@ -170,7 +170,7 @@ export class Reader {
         dispatchQueue.collect();
         const throttles = this.#takeApart(link);
         this.#arrival = undefined;
-        dispatchQueue.dispatch(this.#pipe.session.out.unacknowledged);
+        dispatchQueue.dispatch();
         this.#pipe.ackSoon();
         if (throttles !== undefined) return void throttles.then(this.#read, (error) => this.#fail(error));
       }
@@ -343,6 +343,7 @@ export class Reader {
     kernel.memory.set(chunk.subarray(from, from + length), FRAMES_AT);
     const footerBytes = footerSize(pipe.oldFooter), { found } = kernel;
     const count = kernel.check(FRAMES_AT, FRAMES_AT + length, footerBytes);
+    host.dispatchQueue.expect(count, session.out.unacknowledged);
     for (let i = 0; i < count; i++) {
       const field = i * FOUND_FIELDS, at = from + found[field]! - FRAMES_AT;
       source.at = at;
