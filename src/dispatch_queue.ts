@@ -42,7 +42,7 @@ export type DispatchErrorHandler = (error: unknown, subject: Message | Connectio
 
 /**
  * Received messages and events on their way to the dispatchers. Ceph's `DispatchQueue`, without its threads. What a Reader brings goes to the dispatchers at once,
- * unless something waits already: to queue it only to take it out again would cost a small message a twentieth of its time. What waits is told
+ * unless something else waits for its turn: to queue it only to take it out again would cost a small message a twentieth of its time. What waits is told
  * when the Reader is done, or in a microtask, so that no dispatcher runs in the middle of another one's work.
  *
  * Events go before messages. Messages go by priority; connections of one priority take turns; a connection whose dispatcher
@@ -118,7 +118,7 @@ export class DispatchQueue {
   deliver(message: Message, id: number, priority: number): void {
     if (this.#stopped) return releaseThrottles(message);
     if ((this.#preprocess.length > 0 || this.#fast.length > 0) && this.#deliverFast(message)) return;
-    if (this.#isCollecting && !this.#isRunning && this.#queue.length === 0 && !this.#queue.isHeld(id)) {
+    if (this.#isCollecting && !this.#isRunning && this.#queue.isIdle && !this.#queue.isHeld(id)) {
       return this.#tellAtOnce(message, id);
     }
     if (priority >= Priority.LOW) this.#queue.enqueueStrict(id, Math.min(priority, Priority.HIGHEST), message);
@@ -194,7 +194,7 @@ export class DispatchQueue {
    * @param onTheWay How many messages their connection has sent that its peer has not told to have.
    */
   expect(count: number, onTheWay: number): void {
-    const half = Math.ceil((this.#queue.length + count + onTheWay) / FLUSHES);
+    const half = Math.ceil((count + onTheWay) / FLUSHES);
     this.#together = Math.min(Math.max(half, LEAST_FLUSHED), MOST_FLUSHED);
   }
 
@@ -214,7 +214,7 @@ export class DispatchQueue {
 
   readonly #runLater = (): void => {
     this.#scheduled = false;
-    this.expect(0, 0);
+    this.expect(this.#queue.length, 0);
     this.#run();
   };
 

@@ -46,12 +46,20 @@ export class PrioritizedQueue<T extends object> {
   /** The one lane without items that is kept, since its class most likely has the next one. */
   #emptyLane: Lane<T> | undefined;
 
+  /** How many lanes stand in line. */
+  #inLine = 0;
+
   /** The class of the item that was taken last. */
   owner = 0;
 
   /** How many items there are, those of held classes included. */
   get length(): number {
     return this.#length;
+  }
+
+  /** Whether nothing waits but items of held classes. */
+  get isIdle(): boolean {
+    return this.#inLine === 0;
   }
 
   /** Adds an item that goes before all of lower priority. */
@@ -92,7 +100,7 @@ export class PrioritizedQueue<T extends object> {
     if (!this.#held.delete(owner)) return;
     for (const level of [...this.#strict, ...this.#weighted]) {
       const lane = level.lanes.get(owner);
-      if (lane !== undefined) join(lane);
+      if (lane !== undefined) this.#join(lane);
     }
   }
 
@@ -122,15 +130,14 @@ export class PrioritizedQueue<T extends object> {
     if (cost > 0) costs.set(item, cost);
     lane.level.size++;
     this.#length++;
-    if (!lane.inLine && !this.isHeld(lane.owner)) join(lane);
+    if (!lane.inLine && !this.isHeld(lane.owner)) this.#join(lane);
   }
 
   /** The lane whose turn it is, put back at the end of the line. */
   #turn(level: Level<T>): Lane<T> | undefined {
     for (let lane = level.line.at(0); lane !== undefined; lane = level.line.at(0)) {
       if (lane.items.length > 0 && !this.isHeld(lane.owner)) return lane;
-      level.line.shift();
-      lane.inLine = false;
+      this.#leave(lane);
     }
     return undefined;
   }
@@ -142,13 +149,27 @@ export class PrioritizedQueue<T extends object> {
     this.owner = lane.owner;
     const { line } = lane.level;
     if (lane.items.length === 0) {
-      line.shift();
-      lane.inLine = false;
+      this.#leave(lane);
       this.#emptied(lane);
     } else if (line.length > 1) {
       line.push(line.shift()!);
     }
     return item;
+  }
+
+  /** A lane that has something to give gets in line. */
+  #join(lane: Lane<T>): void {
+    if (lane.inLine || lane.items.length === 0) return;
+    lane.inLine = true;
+    this.#inLine++;
+    lane.level.line.push(lane);
+  }
+
+  /** The first lane in its level's line leaves it. */
+  #leave(lane: Lane<T>): void {
+    lane.level.line.shift();
+    lane.inLine = false;
+    this.#inLine--;
   }
 
   /** A lane has nothing to give any more: a class that is quiet must cost nothing. */
@@ -199,12 +220,6 @@ const costs = new WeakMap<object, number>();
 
 function costOf(item: object): number {
   return Math.min(MAX_TOKENS, Math.max(MIN_COST, costs.get(item) ?? 0));
-}
-
-function join<T>(lane: Lane<T>): void {
-  if (lane.inLine || lane.items.length === 0) return;
-  lane.inLine = true;
-  lane.level.line.push(lane);
 }
 
 function laneOf<T>(level: Level<T>, owner: number): Lane<T> {

@@ -504,6 +504,83 @@ test("DispatchQueue dispatches what a dispatcher delivers, in the same go", asyn
   assertEquals(seen, [1, 2, 3]);
 });
 
+test("DispatchQueue tells what a Reader brings at once, where nothing else waits for its turn", async () => {
+  const dispatcher = noting(), fixture = new Fixture(dispatcher);
+  fixture.queue.collect();
+  fixture.deliver(1, 64, 1);
+  fixture.deliver(2, 127, 2);
+  assertEquals(dispatcher.seen, [1, 2]);
+  fixture.queue.event("handleConnect", connection);
+  fixture.deliver(1, 127, 3);
+  fixture.deliver(2, 255, 4);
+  assertEquals(dispatcher.seen, [1, 2]);
+  fixture.queue.dispatch();
+  assertEquals(dispatcher.seen, [1, 2, 4, 3]);
+  await settle();
+  assertEquals([dispatcher.seen, fixture.queue.length], [[1, 2, 4, 3], 0]);
+});
+
+test("DispatchQueue keeps a session's order though its dispatcher has not settled when a Reader brings more, and tells others at once", async () => {
+  const dispatcher = slow(), fixture = new Fixture(dispatcher);
+  fixture.queue.collect();
+  fixture.deliver(1, 127, 11, 12);
+  fixture.deliver(2, 127, 21);
+  assertEquals([dispatcher.started, fixture.queue.length], [[11, 21], 1]);
+  fixture.queue.dispatch();
+  fixture.queue.collect();
+  fixture.deliver(1, 127, 13);
+  fixture.deliver(3, 127, 31);
+  fixture.queue.dispatch();
+  assertEquals(dispatcher.started, [11, 21, 31]);
+  await dispatcher.finish(11);
+  await dispatcher.finish(12);
+  assertEquals(dispatcher.started, [11, 21, 31, 12, 13]);
+});
+
+test("DispatchQueue does not call a dispatcher in the middle of itself when it delivers while a Reader is at work", () => {
+  const seen: string[] = [];
+  const fixture: Fixture = new Fixture({
+    dispatch: ({ type }) => {
+      seen.push(`${type} begins`);
+      if (type === 1) fixture.deliver(2, 127, 2);
+      seen.push(`${type} ends`);
+    },
+  });
+  fixture.queue.collect();
+  fixture.deliver(1, 127, 1, 3);
+  fixture.queue.dispatch();
+  assertEquals(seen, ["1 begins", "1 ends", "2 begins", "2 ends", "3 begins", "3 ends"]);
+});
+
+test("DispatchQueue lets what was sent leave after half of the messages on their way, or 16 KiB of them, or when the Reader is done", () => {
+  const flushQueue = new FlushQueue(queueMicrotask), flushed: number[] = [];
+  let sent = 0;
+  const queue = new DispatchQueue(() => {}, () => {}, flushQueue);
+  const writer = { flush: () => flushed.push(sent) };
+  queue.add({
+    dispatch: () => {
+      sent++;
+      flushQueue.add(writer);
+    },
+  }, "tail");
+  const messages = new Fixture();
+  const bring = (count: number, onTheWay: number, dataLength: number): number[] => {
+    sent = flushed.length = 0;
+    queue.collect();
+    queue.expect(count, onTheWay);
+    for (let i = 0; i < count; i++) queue.deliver(messages.message(1, dataLength), 1, 127);
+    queue.dispatch();
+    return flushed.filter((count, i) => count !== flushed[i - 1]);
+  };
+  assertEquals(bring(64, 0, 64), [32, 64]);
+  assertEquals(bring(32, 32, 64), [32]);
+  assertEquals(bring(20, 44, 64), [20]);
+  assertEquals(bring(10, 0, 64), [8, 10]);
+  assertEquals(bring(1000, 1000, 64), [256, 512, 768, 1000]);
+  assertEquals(bring(32, 32, 1024), [16, 32]);
+  assertEquals(bring(3, 0, 65536), [1, 2, 3]);
+});
+
 test("DispatchQueue.newId() gives each session its own class", () => {
   const { queue } = new Fixture();
   assertEquals([queue.newId(), queue.newId(), queue.newId()], [1, 2, 3]);
