@@ -29,7 +29,7 @@ const EVENT_PRIORITY = Priority.HIGHEST + 1;
 /**
  * What the dispatchers have sent leaves after half of all the messages that a connection has on its way in either direction, and the rest goes on: one half is then at either
  * end. If answers left only when all that has arrived is done, the two ends would fall into step, each waiting while the other one works; in smaller parts
- * they would take more writes, reads and wakings. A window of 64 requests is served 1.1 times as fast as with all at once, or with quarters.
+ * they would take more writes, reads and wakings. A window of 64 requests is served 1.1 to 1.3 times as fast as with quarters, and with all at once 0.9 times.
  */
 const FLUSHES = 2;
 /** But not after fewer messages than this, as more writes would cost more than the waiting, nor after more, as the first ones would wait too long. */

@@ -232,7 +232,6 @@ export class OsdClient {
 
   #takeBackoff(session: OsdSession, backoff: OsdBackoff): void {
     session.takeBackoff(backoff);
-    session.hasAnswered = true;
     if (backoff.op !== BackoffOp.BLOCK) return this.#sendAll();
     // The OSD has dropped what we had sent it about these.
     for (const pending of this.#pending.values()) {

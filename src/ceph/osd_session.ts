@@ -17,7 +17,10 @@ export class OsdSession {
   readonly address: EntityAddress;
   /** What it is carried by. */
   readonly connection: Connection;
-  /** Whether the OSD has answered a request: one that has not, and hangs up, is not to be dialled again at once for ever. */
+  /**
+   * Whether the OSD has answered a request: one that has not, and hangs up, is not to be dialled again at once for ever. To say that it does not serve something
+   * is no answer.
+   */
   hasAnswered = false;
   /** Since when the OSD has owed an answer and said nothing, in ms since 1970. */
   #silentSince: number | undefined;

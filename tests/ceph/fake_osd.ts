@@ -192,8 +192,8 @@ export class FakeOsd {
   mute = false;
   /** Answers that are withheld, where they are. */
   withheld: (() => void)[] | undefined;
-  /** Breaks its connections when it is asked something; with `"after"` it has carried it out by then. */
-  hangsUp: "before" | "after" | undefined;
+  /** Breaks its connections when it is asked something; with `"after"` it has carried it out by then; with `"blocked"` when a client has agreed to wait. */
+  hangsUp: "before" | "after" | "blocked" | undefined;
   /** Answers requests with this error. */
   error = 0;
   /** Placement groups that it does not serve for now. */
@@ -276,6 +276,7 @@ export class FakeOsd {
 
   #acknowledged(connection: Connection, seed: number): void {
     this.acknowledged++;
+    if (this.hangsUp === "blocked") return this.cut();
     const backoff = this.#backoffs.get(connection)!.get(seed)!;
     backoff.isAcknowledged = true;
     if (backoff.isOver) this.#endBackoff(connection, seed);

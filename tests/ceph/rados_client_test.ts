@@ -478,6 +478,21 @@ test("an OSD that hangs up on everything is dialled once a second at most, and s
   assertEquals(textOf(await settle(get, 1_001)), "a");
 });
 
+test("an OSD that hangs up once it has said what it does not serve is dialled once a second at most: that is no answer", async () => {
+  await using rados = await FakeRados.start();
+  const { pool, settle } = await opened(rados), [osd] = rados.osds;
+  osd!.blocked.add(seedOf("o"));
+  osd!.hangsUp = "blocked";
+  const put = pool.put("o", "a");
+  await rados.cluster.environment.run({ ms: 10_000 });
+  assertGreater(osd!.received.length, 8);
+  assertLess(osd!.received.length, 20);
+  osd!.hangsUp = undefined;
+  osd!.unblock(seedOf("o"));
+  await settle(put, 1_001);
+  assertEquals(rados.text("o"), "a");
+});
+
 test("what an OSD does not serve for now waits until it does, and other objects do not", async () => {
   await using rados = await FakeRados.start();
   const { pool, settle } = await opened(rados, { operationTimeout: 600_000 }), [osd] = rados.osds, seed = seedOf("o");
