@@ -23,6 +23,8 @@ export class ByteSource {
   chunk: Uint8Array = EMPTY;
   /** Where its unread part begins. */
   at = 0;
+  /** What the chunk lies in, if that can be used again: not as long as this chunk is the one. */
+  chunkMemory: RawBuffer | undefined;
   /** Whether bytes are read to their destination. */
   readonly readsInPlace: boolean;
   /** Of chunks up to this length parts are better copied. */
@@ -30,8 +32,6 @@ export class ByteSource {
   /** When the latest byte arrived, in the environment's time. */
   lastReadAt: number;
 
-  /** What the chunk lies in, if that can be used again: not as long as this chunk is the one. */
-  chunkMemory: RawBuffer | undefined;
   /** The chunk may lie already where its bytes are to go. */
   #mayBeInPlace = false;
   readonly #socket: DirectSocket;

@@ -291,8 +291,7 @@ export class Message {
 
   /**
    * Gives a received message bytes of its own. Its segments are views of what came with one read of the socket, up to 256 KiB (512 KiB on Bun, or of large ones; where
-   * Bun read less than 1 KiB they are copies of it), and as long as
-   * one of them is kept so is all of that: call this on a message that you keep. Segments that were looked at before stay what they were.
+   * Bun read less than 1 KiB they are copies), and as long as one of them is kept so is all of that: call this on a message that you keep. Segments that were looked at before stay what they were.
    *
    * @returns The message.
    *

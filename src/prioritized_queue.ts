@@ -57,7 +57,7 @@ export class PrioritizedQueue<T extends object> {
     return this.#length;
   }
 
-  /** Whether nothing waits but items of held classes. */
+  /** Whether nothing waits but items of held classes. Of one that was held just now it takes a {@linkcode dequeue} to find that out. */
   get isIdle(): boolean {
     return this.#inLine === 0;
   }

@@ -285,6 +285,7 @@ export class Reader {
           this.#body = NO_BYTES;
           this.#phase = "tag";
           this.#deliver(source, body, 0);
+          // Not before: it is what the message lies in.
           this.#raw = undefined;
           raw.put();
           break;

@@ -564,11 +564,13 @@ test("DispatchQueue lets what was sent leave after half of the messages on their
     },
   }, "tail");
   const messages = new Fixture();
-  const bring = (count: number, onTheWay: number, dataLength: number): number[] => {
+  const bring = (count: number, onTheWay: number, dataLength: number, more = 0): number[] => {
     sent = flushed.length = 0;
     queue.collect();
-    queue.expect(count, onTheWay);
-    for (let i = 0; i < count; i++) queue.deliver(messages.message(1, dataLength), 1, 127);
+    for (const portion of [count, more]) {
+      queue.expect(portion, onTheWay);
+      for (let i = 0; i < portion; i++) queue.deliver(messages.message(1, dataLength), 1, 127);
+    }
     queue.dispatch();
     return flushed.filter((count, i) => count !== flushed[i - 1]);
   };
@@ -579,6 +581,9 @@ test("DispatchQueue lets what was sent leave after half of the messages on their
   assertEquals(bring(1000, 1000, 64), [256, 512, 768, 1000]);
   assertEquals(bring(32, 32, 1024), [16, 32]);
   assertEquals(bring(3, 0, 65536), [1, 2, 3]);
+  // What is left of a long portion leaves with the short one behind it.
+  assertEquals(bring(70, 0, 64, 10), [35, 70, 78, 80]);
+  assertEquals(bring(41, 0, 64, 20), [21, 41, 51, 61]);
 });
 
 test("DispatchQueue.newId() gives each session its own class", () => {

@@ -29,7 +29,7 @@ function addStrict(queue: PrioritizedQueue<Item>, priority: number, ...names: st
 
 test("PrioritizedQueue.dequeue() of an empty queue gives nothing", () => {
   const queue = new PrioritizedQueue<Item>();
-  assertEquals([queue.dequeue(), queue.length], [undefined, 0]);
+  assertEquals([queue.dequeue(), queue.length, queue.isIdle], [undefined, 0, true]);
 });
 
 test("PrioritizedQueue.dequeue() takes strict priorities from high to low, whenever they were added", () => {

@@ -460,38 +460,32 @@ test("an OSD that takes its time is waited for, and one from which nothing comes
   assertLess(environment.elapsed - frozenAt, 40_001);
 });
 
-test("an OSD that hangs up on everything is dialled once a second at most, and served again as soon", async () => {
-  await using rados = await FakeRados.start();
-  const { pool, settle } = await opened(rados), [osd] = rados.osds;
-  osd!.hangsUp = "before";
-  const put = pool.put("o", "a");
-  await rados.cluster.environment.run({ ms: 30_000 });
-  assertGreater(osd!.received.length, 25);
-  assertLess(osd!.received.length, 40);
-  osd!.hangsUp = undefined;
-  await settle(put, 1_001);
-  osd!.talksNonsense = true;
-  const get = pool.get("o");
-  await rados.cluster.environment.run({ ms: 10_000 });
-  assertLess(osd!.received.length, 60);
-  osd!.talksNonsense = false;
-  assertEquals(textOf(await settle(get, 1_001)), "a");
-});
-
-test("an OSD that hangs up once it has said what it does not serve is dialled once a second at most: that is no answer", async () => {
-  await using rados = await FakeRados.start();
-  const { pool, settle } = await opened(rados), [osd] = rados.osds;
-  osd!.blocked.add(seedOf("o"));
-  osd!.hangsUp = "blocked";
-  const put = pool.put("o", "a");
-  await rados.cluster.environment.run({ ms: 10_000 });
-  assertGreater(osd!.received.length, 8);
-  assertLess(osd!.received.length, 20);
-  osd!.hangsUp = undefined;
-  osd!.unblock(seedOf("o"));
-  await settle(put, 1_001);
-  assertEquals(rados.text("o"), "a");
-});
+for (
+  const [when, hangsUp] of [
+    ["on everything", "before"],
+    ["once it has said what it does not serve, which is no answer", "blocked"],
+  ] as const
+) {
+  test(`an OSD that hangs up ${when}, is dialled once a second at most, and served again as soon`, async () => {
+    await using rados = await FakeRados.start();
+    const { pool, settle } = await opened(rados), [osd] = rados.osds;
+    if (hangsUp === "blocked") osd!.blocked.add(seedOf("o"));
+    osd!.hangsUp = hangsUp;
+    const put = pool.put("o", "a");
+    await rados.cluster.environment.run({ ms: 30_000 });
+    assertGreater(osd!.received.length, 25);
+    assertLess(osd!.received.length, 40);
+    osd!.hangsUp = undefined;
+    osd!.unblock(seedOf("o"));
+    await settle(put, 1_001);
+    osd!.talksNonsense = true;
+    const get = pool.get("o");
+    await rados.cluster.environment.run({ ms: 10_000 });
+    assertLess(osd!.received.length, 60);
+    osd!.talksNonsense = false;
+    assertEquals(textOf(await settle(get, 1_001)), "a");
+  });
+}
 
 test("what an OSD does not serve for now waits until it does, and other objects do not", async () => {
   await using rados = await FakeRados.start();
