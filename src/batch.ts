@@ -13,12 +13,12 @@ const BY_REFERENCE = 128 * 1024;
 /** The same where they need no write of their own, since the socket gathers. */
 const GATHERED = 32 * 1024;
 
-/** Buffers of one size, those that are not in use. */
+/** Batches with buffers of one size, those that are not in use. */
 interface Pool {
   readonly size: number;
   /** How many are kept for later. */
   readonly most: number;
-  readonly buffers: Uint8Array[];
+  readonly batches: Batch[];
 }
 
 /**
@@ -26,21 +26,10 @@ interface Pool {
  * take a thousand buffers.
  */
 const POOLS: readonly Pool[] = [
-  { size: 4 * 1024, most: 64, buffers: [] },
-  { size: 64 * 1024, most: 16, buffers: [] },
-  { size: FULL + 3 * BY_REFERENCE + 1024, most: 8, buffers: [] },
+  { size: 4 * 1024, most: 64, batches: [] },
+  { size: 64 * 1024, most: 16, batches: [] },
+  { size: FULL + 3 * BY_REFERENCE + 1024, most: 8, batches: [] },
 ];
-
-/** A buffer of at least so many bytes, or of the largest kind. */
-function take(size: number): Uint8Array {
-  const pool = POOLS.find((pool) => pool.size >= size) ?? POOLS.at(-1)!;
-  return pool.buffers.pop() ?? new Uint8Array(pool.size);
-}
-
-function release(buffer: Uint8Array): void {
-  const pool = POOLS.find(({ size }) => size === buffer.length)!;
-  if (pool.buffers.length < pool.most) pool.buffers.push(buffer);
-}
 
 /** What leaves in one write: slices of a buffer that small things are copied into, and large segments from where they lie. */
 export class Batch {
@@ -50,21 +39,40 @@ export class Batch {
   at = 0;
   /** What is to be written, in order, once {@linkcode end} has been called. */
   readonly slices: Uint8Array[] = [];
+  #pool: Pool;
   /** Where the slice begins that is being filled. */
   #start = 0;
   #sliced = 0;
-  /** Buffers that became too small behind a large segment. */
-  readonly #outgrown: Uint8Array[] = [];
+  /** The buffer's first slice when it was written last. Where round trips are of one kind it is wanted again and again, and to make one takes a while. */
+  #first: Uint8Array | undefined;
+  /** Those whose buffers became too small behind a large segment. */
+  #outgrown: Batch[] | undefined;
   /** From which size on segments are not copied. */
-  readonly #byReference: number;
+  #byReference = BY_REFERENCE;
+
+  private constructor(pool: Pool) {
+    this.#pool = pool;
+    this.buffer = new Uint8Array(pool.size);
+  }
 
   /**
+   * Begins one.
+   *
    * @param size How many bytes are likely to come.
    * @param gathers Whether the socket writes several slices at once.
    */
-  constructor(size: number, gathers: boolean) {
-    this.buffer = take(size);
-    this.#byReference = gathers ? GATHERED : BY_REFERENCE;
+  static begin(size: number, gathers: boolean): Batch {
+    const batch = Batch.#take(size);
+    batch.#byReference = gathers ? GATHERED : BY_REFERENCE;
+    return batch;
+  }
+
+  /** An empty one with a buffer of at least so many bytes, or of the largest kind. */
+  static #take(size: number): Batch {
+    let kind = 0;
+    while (kind < POOLS.length - 1 && POOLS[kind]!.size < size) kind++;
+    const pool = POOLS[kind]!;
+    return pool.batches.pop() ?? new Batch(pool);
   }
 
   /** How many bytes it has. */
@@ -81,16 +89,26 @@ export class Batch {
   reserve(size: number, ...segments: number[]): void {
     for (const length of segments) if (length < this.#byReference) size += length;
     if (this.at + size <= this.buffer.length) return;
-    const small = this.buffer;
-    this.buffer = take(this.at + size);
+    const other = Batch.#take(this.at + size);
     if (this.slices.length === 0) {
-      this.buffer.set(small.subarray(0, this.at));
-      release(small);
-      return;
+      other.buffer.set(this.buffer.subarray(0, this.at));
+      this.#exchangeBuffers(other);
+      other.recycle();
+    } else {
+      this.#cut();
+      this.#exchangeBuffers(other);
+      (this.#outgrown ??= []).push(other);
+      this.at = this.#start = 0;
     }
-    this.#cut(small);
-    this.#outgrown.push(small);
-    this.at = this.#start = 0;
+  }
+
+  #exchangeBuffers(other: Batch): void {
+    const buffer = this.buffer, pool = this.#pool;
+    this.buffer = other.buffer;
+    this.#pool = other.#pool;
+    other.buffer = buffer;
+    other.#pool = pool;
+    this.#first = other.#first = undefined;
   }
 
   /** Adds a segment of a message, for which there is room. Returns its crc. */
@@ -99,7 +117,7 @@ export class Batch {
       this.buffer.set(segment, this.at);
       this.at += segment.length;
     } else {
-      this.#cut(this.buffer);
+      this.#cut();
       this.slices.push(segment);
       this.#sliced += segment.length;
     }
@@ -115,19 +133,33 @@ export class Batch {
 
   /** Ends it: all its bytes are in {@linkcode slices}. */
   end(): void {
-    this.#cut(this.buffer);
+    this.#cut();
   }
 
-  /** Gives the buffers back, once all has been written. After a failure the network may still hold them: they are left to the garbage collector. */
+  /**
+   * Gives it back with its buffers, once all has been written: it is another one's from now on. After a failure the network may still hold them, and they are left
+   * to the garbage collector.
+   */
   recycle(): void {
-    release(this.buffer);
-    for (const buffer of this.#outgrown) release(buffer);
+    this.at = this.#start = this.#sliced = 0;
+    this.slices.length = 0;
+    if (this.#outgrown !== undefined) {
+      for (const other of this.#outgrown) other.recycle();
+      this.#outgrown = undefined;
+    }
+    const { batches, most } = this.#pool;
+    if (batches.length < most) batches.push(this);
   }
 
-  #cut(buffer: Uint8Array): void {
+  #cut(): void {
     if (this.at === this.#start) return;
-    this.slices.push(buffer.subarray(this.#start, this.at));
+    this.slices.push(this.#start === 0 ? this.#beginning() : this.buffer.subarray(this.#start, this.at));
     this.#sliced += this.at - this.#start;
     this.#start = this.at;
+  }
+
+  #beginning(): Uint8Array {
+    if (this.#first?.length !== this.at) this.#first = this.buffer.subarray(0, this.at);
+    return this.#first;
   }
 }

@@ -280,7 +280,7 @@ export class Writer {
   /** Puts what waits into a batch: keepalives, an ack for everything that has arrived, messages by priority. */
   #fill(gathers: boolean): Batch {
     const pipe = this.#pipe, { session, host } = pipe;
-    const batch = new Batch(session.out.unsent * TYPICAL_MESSAGE, gathers);
+    const batch = Batch.begin(session.out.unsent * TYPICAL_MESSAGE, gathers);
     if (pipe.keepaliveQueued) {
       pipe.keepaliveQueued = false;
       if ((session.features & Feature.MSGR_KEEPALIVE2) === 0n) {
