@@ -26,6 +26,8 @@ export interface Bench {
   connect(): Promise<Client>;
   /** Asks the server's process what it has used. */
   server(question: Question): Promise<Usage>;
+  /** Waits for the next turn to be timed. Meanwhile the others have theirs. */
+  turn(): Promise<void>;
 }
 
 /** What was measured. Every workload fills in what it knows. */
@@ -56,8 +58,8 @@ export interface Timed {
   readonly cpu: number;
 }
 
-/** Sends and receives that many messages. */
-export type Run = (count: number) => Promise<void>;
+/** Sends and receives that many messages: as a slice of the measurement, which are numbered from 0, or to warm up. */
+export type Run = (count: number, slice?: number) => Promise<void>;
 
 /** Options of {@linkcode timed}. */
 export interface TimedOptions {
@@ -75,16 +77,44 @@ export interface TimedOptions {
  */
 const LEAST_BUSY = 0.3, MOST_PATIENCE = 3;
 
+/**
+ * In how many slices something is timed, between which the others have theirs. A machine that does something else as well may be twice as fast now as a
+ * second later: like this it is so for everybody.
+ */
+const SLICES = 10;
+
 /** Warms up, finds out how many messages take as long as they should, and times so many. */
 export async function timed(bench: Bench, run: Run, options: TimedOptions = {}): Promise<Timed> {
-  const count = await calibrate(run, bench.times, options);
+  const [only] = await timedTogether(bench, [run], options);
+  return only!;
+}
+
+/** Times several things that are to be compared with each other. */
+export async function timedTogether(bench: Bench, runs: readonly Run[], options: TimedOptions = {}): Promise<Timed[]> {
+  const all: { run: Run; slice: number; timed: Timed }[] = [];
+  for (const run of runs) {
+    const slice = await calibrate(run, bench.times, options);
+    all.push({ run, slice, timed: { count: 0, seconds: 0, cpu: 0 } });
+  }
+  for (let i = 0; i < SLICES; i++) {
+    await bench.turn();
+    for (const one of all) one.timed = sum(one.timed, await timedSlice(bench, one.run, one.slice, i));
+  }
+  return all.map(({ timed }) => timed);
+}
+
+async function timedSlice(bench: Bench, run: Run, count: number, slice: number): Promise<Timed> {
   const server = await bench.server({ collect: false }), client = usage({ collect: false });
   const start = performance.now();
-  await run(count);
+  await run(count, slice);
   const seconds = (performance.now() - start) / 1000;
   const clientCpu = usage({ collect: false }).cpu - client.cpu;
   const serverCpu = (await bench.server({ collect: false })).cpu - server.cpu;
   return { count, seconds, cpu: clientCpu + serverCpu };
+}
+
+function sum(a: Timed, b: Timed): Timed {
+  return { count: a.count + b.count, seconds: a.seconds + b.seconds, cpu: a.cpu + b.cpu };
 }
 
 /** The figures that follow from a timed run of messages of one size. */
@@ -97,7 +127,7 @@ export function rates({ count, seconds, cpu }: Timed, size: number): Figures {
 }
 
 /**
- * How many messages take as long as a measurement should. Finding out is the warm-up as well, in steps that are long enough to be timed: compilers
+ * How many messages take as long as a slice should. Finding out is the warm-up as well, in steps that are long enough to be timed: compilers
  * need to have seen the code before its speed means anything, and the more code there is, the longer.
  */
 async function calibrate(run: Run, times: Times, options: TimedOptions): Promise<number> {
@@ -117,7 +147,7 @@ async function calibrate(run: Run, times: Times, options: TimedOptions): Promise
     if (took < step && 2 * count <= most) count *= 2;
     else if (isWarm((now - begun) / 1000)) break;
   }
-  return unit * Math.max(1, Math.round(Math.min(most, best * times.measure) / unit));
+  return unit * Math.max(1, Math.floor(Math.min(most, best * times.measure) / SLICES / unit));
 }
 
 /** Processor time of this process, in seconds. */

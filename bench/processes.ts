@@ -1,5 +1,5 @@
 /**
- * The two processes of a measurement: started, listened to, and ended whatever happens.
+ * The two processes of a measurement: started, listened to, given their turns, and ended whatever happens.
  *
  * @module
  */
@@ -27,50 +27,102 @@ export class TooLong extends Error {
 }
 
 /**
- * Measures once.
+ * Measures once, without anybody else.
  *
- * @param runtime Which runtime both processes run on.
- * @param peer Whom to measure.
- * @param what What to measure; `check` is no measurement, but rejects if anything arrives otherwise than it was sent.
- * @param times How long the measurement and its warm-up should take.
- * @param limit After how many seconds it is given up.
  * @throws {TooLong} After the limit.
  * @throws {Error} Saying what else went wrong.
  */
-export async function measure(
-  runtime: Runtime,
-  peer: string,
-  what: Omit<Case, "workload"> & { readonly workload: string },
-  times: Times,
-  limit: number,
-): Promise<Figures> {
-  const pinned = what.pinned === true, { file } = contestants[peer]!;
-  const workers: WorkerProcess[] = [];
-  const start = (...args: string[]) => {
-    const worker = new WorkerProcess(runtime, args, pinned);
-    workers.push(worker);
-    return worker;
-  };
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const tooLong = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new TooLong(`it did not end within ${limit} s`)), limit * 1000);
-  });
+export async function measure(...what: ConstructorParameters<typeof Measurement>): Promise<Figures> {
+  const measurement = new Measurement(...what);
   try {
-    const server = start("serve", file);
-    const soon = <T>(promise: Promise<T>) => Promise.race([promise, server.died, tooLong]);
-    const { port } = await soon(server.line());
-    const { warmUp, measure } = times;
-    const client = start("run", file, ...[port, what.workload, what.size, warmUp, measure].map(String));
     for (;;) {
-      const { figures, question } = await soon(client.line());
+      const figures = await measurement.takeTurn();
       if (figures !== undefined) return figures;
+    }
+  } finally {
+    await measurement.end();
+  }
+}
+
+/** A measurement that takes turns with others. Whenever it is not its turn, its processes wait. */
+export class Measurement {
+  readonly #start: (...args: string[]) => WorkerProcess;
+  readonly #clientArgs: (port: number) => string[];
+  readonly #file: string;
+  readonly #limit: number;
+  readonly #workers: WorkerProcess[] = [];
+  #server: WorkerProcess | undefined;
+  #client: WorkerProcess | undefined;
+  /** How long its turns may still take, in ms. */
+  #left: number;
+
+  /**
+   * @param runtime Which runtime both processes run on.
+   * @param peer Whom to measure.
+   * @param what What to measure; `check` is no measurement, but fails if anything arrives otherwise than it was sent.
+   * @param times How long the measurement and its warm-up should take.
+   * @param limit After how many seconds of its own time it is given up.
+   */
+  constructor(
+    runtime: Runtime,
+    peer: string,
+    what: Omit<Case, "workload"> & { readonly workload: string },
+    times: Times,
+    limit: number,
+  ) {
+    this.#file = contestants[peer]!.file;
+    this.#limit = limit;
+    this.#left = limit * 1000;
+    this.#start = (...args) => {
+      const worker = new WorkerProcess(runtime, args, what.pinned === true);
+      this.#workers.push(worker);
+      return worker;
+    };
+    this.#clientArgs = (port) => [port, what.workload, what.size, times.warmUp, times.measure].map(String);
+  }
+
+  /**
+   * Lets it have its next turn; the first one is to begin and to warm up.
+   *
+   * @returns What came of it, once it is over.
+   * @throws {TooLong} When it has taken as long as it may.
+   * @throws {Error} Saying what else went wrong.
+   */
+  async takeTurn(): Promise<Figures | undefined> {
+    const begun = performance.now();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const tooLong = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new TooLong(`it did not end within ${this.#limit} s`)), this.#left);
+    });
+    try {
+      return await Promise.race([this.#goOn(), tooLong]);
+    } finally {
+      clearTimeout(timer);
+      this.#left -= performance.now() - begun;
+    }
+  }
+
+  async #goOn(): Promise<Figures | undefined> {
+    const server = this.#server ??= this.#start("serve", this.#file);
+    const soon = <T>(promise: Promise<T>) => Promise.race([promise, server.died]);
+    let client = this.#client;
+    if (client === undefined) {
+      const { port } = await soon(server.line());
+      client = this.#client = this.#start("run", this.#file, ...this.#clientArgs(port!));
+    } else {
+      client.write("your turn");
+    }
+    for (;;) {
+      const { figures, waits, question } = await soon(client.line());
+      if (figures !== undefined || waits === true) return figures;
       server.write(question);
       client.write(await soon(server.line()));
     }
-  } finally {
-    clearTimeout(timer);
-    // What is still running when the next measurement begins would spoil it.
-    await Promise.all(workers.map((worker) => worker.end()));
+  }
+
+  /** Ends its processes. What is still running when the next measurement begins would spoil it. */
+  async end(): Promise<void> {
+    await Promise.all(this.#workers.splice(0).map((worker) => worker.end()));
   }
 }
 
@@ -79,6 +131,7 @@ interface Line {
   readonly port?: number;
   readonly figures?: Figures;
   readonly question?: unknown;
+  readonly waits?: boolean;
 }
 
 class WorkerProcess {

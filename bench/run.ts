@@ -7,7 +7,7 @@
 import { appendFileSync, existsSync } from "node:fs";
 import process from "node:process";
 import type { Times } from "./bench.ts";
-import { canPin, measure, TooLong } from "./processes.ts";
+import { canPin, measure, Measurement, TooLong } from "./processes.ts";
 import { ratio, readResults, type Result, title } from "./results.ts";
 import { type Case, contestants, others } from "./workloads.ts";
 import type { Runtime } from "../tools/runtimes.ts";
@@ -58,11 +58,15 @@ export interface Outcome {
 /** Measures according to plan. Where somebody fails he is left out from then on, and everywhere if he hangs, as that takes too long. */
 export async function run(plan: Plan): Promise<Outcome> {
   const results: Result[] = [], failures: Failure[] = [], hung = new Set<string>();
-  const attempt = async (entrant: Entrant, what: Case, round: number): Promise<void> => {
-    const { runtime, peer } = entrant, { workload, size, pinned } = what;
+  const begun = performance.now(), limit = (plan.deadline ?? Infinity) * 1000;
+  const isLate = (): boolean => performance.now() - begun > limit;
+
+  const takeTurn = async ({ runtime, peer, measurement }: Contest, what: Case, round: number): Promise<boolean> => {
     note(`round ${round + 1}: ${title(what)}, ${peer} on ${runtime}`);
     try {
-      const figures = await measure(runtime, peer, what, plan.times, plan.limit);
+      const figures = await measurement.takeTurn();
+      if (figures === undefined) return true;
+      const { workload, size, pinned } = what;
       const result = { peer, runtime, workload, size, ...(pinned ? { pinned } : {}), round, ...figures };
       results.push(result);
       if (plan.json !== undefined) appendFileSync(plan.json, `${JSON.stringify(result)}\n`);
@@ -70,7 +74,31 @@ export async function run(plan: Plan): Promise<Outcome> {
       failures.push({ runtime, peer, what: title(what), reason: (error as Error).message });
       if (error instanceof TooLong) hung.add(`${peer} ${runtime}`);
     }
+    return false;
   };
+  /** Measures several at one thing, slice by slice in turns. Whether there was time for it. */
+  const measureTogether = async (entrants: readonly Entrant[], what: Case, round: number): Promise<boolean> => {
+    const all = entrants.map((entrant): Contest => {
+      const { runtime, peer } = entrant;
+      return { ...entrant, measurement: new Measurement(runtime, peer, what, plan.times, plan.limit) };
+    });
+    try {
+      for (let left = all; left.length > 0;) {
+        const goOn: Contest[] = [];
+        for (const contest of left) {
+          if (isLate()) return false;
+          if (await takeTurn(contest, what, round)) goOn.push(contest);
+          else await contest.measurement.end();
+        }
+        // Another one begins each time, so that none always follows the same.
+        left = rotated(goOn, 1);
+      }
+      return true;
+    } finally {
+      await Promise.all(all.map(({ measurement }) => measurement.end()));
+    }
+  };
+
   const outclassed = new Set<string>();
   const isOutclassed = ({ runtime, peer }: Entrant, what: Case): boolean => {
     if (!(peer in others) || (ratio(results, { ...what, runtime }, "msgr", peer) ?? 1) < OUTCLASSED) return false;
@@ -81,7 +109,6 @@ export async function run(plan: Plan): Promise<Outcome> {
     contestants[peer]!.workloads.includes(what.workload) && !hung.has(`${peer} ${runtime}`) &&
     !failures.some((one) => one.runtime === runtime && one.peer === peer && one.what === title(what));
 
-  const begun = performance.now(), limit = (plan.deadline ?? Infinity) * 1000;
   const entrants = await check(plan, failures), cases = plan.cases.filter(({ pinned }) => !pinned || canPin);
   const first = plan.json === undefined ? 0 : roundsIn(plan.json);
   let isCutShort = false;
@@ -89,14 +116,11 @@ export async function run(plan: Plan): Promise<Outcome> {
     const start = performance.now();
     for (const what of cases) {
       for (const runtime of plan.runtimes) {
-        const here = entrants.filter((entrant) => entrant.runtime === runtime && takesPart(entrant, what));
-        // Each round begins with another one, so that none always follows the same.
-        for (const entrant of rotated(here, round)) {
-          isCutShort = performance.now() - begun > limit;
-          if (isCutShort) break measuring;
-          if (round > first && isOutclassed(entrant, what)) continue;
-          await attempt(entrant, what, round);
-        }
+        const here = entrants.filter((entrant) =>
+          entrant.runtime === runtime && takesPart(entrant, what) && !(round > first && isOutclassed(entrant, what))
+        );
+        isCutShort = !await measureTogether(rotated(here, round), what, round);
+        if (isCutShort) break measuring;
       }
     }
     const end = performance.now();
@@ -110,6 +134,11 @@ export async function run(plan: Plan): Promise<Outcome> {
 interface Entrant {
   readonly runtime: Runtime;
   readonly peer: string;
+}
+
+/** Somebody who is being measured. */
+interface Contest extends Entrant {
+  readonly measurement: Measurement;
 }
 
 /** Everybody who moves messages as they were sent; the others are failures. */

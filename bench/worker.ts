@@ -1,7 +1,7 @@
 /**
  * One of the two processes of a measurement. `worker.ts serve PEER` prints its port and then, for every line on its input, how it is.
  * `worker.ts run PEER PORT WORKLOAD SIZE WARM_UP SECONDS` prints a result; what else it prints is a question to the server, whose answer it expects on its
- * input. Both speak JSON, a line each, and end with their input.
+ * input, or that it waits for its turn, which it expects to be told of there. Both speak JSON, a line each, and end with their input.
  *
  * @module
  */
@@ -27,16 +27,24 @@ if (role === "serve") {
   const workload = rest[1]!,
     [port, , size, warmUp, seconds] = rest.map(Number) as [number, number, number, number, number];
   const times = { warmUp, measure: seconds };
-  const bench: Bench = { name: name!, peer, port, times, connect: () => peer.connect(port), server: ask };
+  const bench: Bench = {
+    name: name!,
+    peer,
+    port,
+    times,
+    connect: () => peer.connect(port),
+    server: (question) => ask({ question }),
+    turn: () => ask({ waits: true }),
+  };
   const { measure } = await import(`./loads/${workload}.ts`) as {
     measure(bench: Bench, size: number): Promise<Figures>;
   };
   say({ figures: await measure(bench, size) });
 }
 
-function ask(question: Question) {
+function ask<Answer>(what: { question: Question } | { waits: true }): Promise<Answer> {
   const answer = new Promise<string>((resolve) => lines.once("line", resolve));
-  say({ question });
+  say(what);
   return answer.then((line) => JSON.parse(line));
 }
 

@@ -3,7 +3,7 @@
  * for their answer at any time. The ratio is to the same bursts on one connection.
  */
 
-import { type Bench, type Figures, rates, timed } from "../bench.ts";
+import { type Bench, type Figures, rates, timedTogether } from "../bench.ts";
 import { Ask, type Client, pattern } from "../peer.ts";
 import { open, settle } from "../traffic.ts";
 
@@ -16,8 +16,8 @@ export async function measure(bench: Bench, size: number): Promise<Figures> {
     sent += count;
     await bursts(clients, size, count / BURST);
   };
-  const one = rates(await timed(bench, traffic(all.slice(0, 1)), { unit: BURST }), size);
-  const many = rates(await timed(bench, traffic(all), { unit: BURST }), size);
+  const both = await timedTogether(bench, [traffic(all.slice(0, 1)), traffic(all)], { unit: BURST });
+  const [one, many] = both.map((timed) => rates(timed, size)) as [Figures, Figures];
   await settle(all[0]!, sent + 1);
   return { ...many, ratio: many.msgs_per_s! / one.msgs_per_s! };
 }

@@ -12,16 +12,17 @@ const WARM_UPS = 3;
 
 export async function measure(bench: Bench, size: number): Promise<Figures> {
   const client = await bench.connect(), times = new Float64Array(MOST);
-  let sent = 0, took = times;
-  const run = async (count: number) => {
+  let sent = 0, measured = 0;
+  const run = async (count: number, slice?: number) => {
     sent += count;
-    took = times.subarray(0, count);
+    const from = slice === undefined ? 0 : slice * count, took = times.subarray(from, from + count);
+    measured = from + count;
     await (bench.name === "bare" ? bare.pingpong(client, size, took) : roundTrips(client, size, took));
   };
   const figures = rates(await timed(bench, run, { most: MOST, warmUps: WARM_UPS }), size);
   if (bench.name !== "bare") await settle(client, sent + 1);
   await client.close();
-  took.sort();
+  const took = times.subarray(0, measured).sort();
   return { ...figures, p50_us: took[took.length >> 1]!, p99_us: took[Math.floor(took.length * 0.99)]! };
 }
 
