@@ -13,6 +13,8 @@ export interface Times {
   readonly warmUp: number;
   /** The measurement. */
   readonly measure: number;
+  /** In how many slices that is taken. Between two of them the others have theirs. */
+  readonly slices: number;
 }
 
 /** What a workload works with. */
@@ -26,7 +28,7 @@ export interface Bench {
   connect(): Promise<Client>;
   /** Asks the server's process what it has used. */
   server(question: Question): Promise<Usage>;
-  /** Waits for the next turn to be timed. Meanwhile the others have theirs. */
+  /** Waits for its turn. Meanwhile the others have theirs. */
   turn(): Promise<void>;
 }
 
@@ -77,12 +79,6 @@ export interface TimedOptions {
  */
 const LEAST_BUSY = 0.3, MOST_PATIENCE = 3;
 
-/**
- * In how many slices something is timed, between which the others have theirs. A machine that does something else as well may be twice as fast now as a
- * second later: like this it is so for everybody.
- */
-const SLICES = 10;
-
 /** Warms up, finds out how many messages take as long as they should, and times so many. */
 export async function timed(bench: Bench, run: Run, options: TimedOptions = {}): Promise<Timed> {
   const [only] = await timedTogether(bench, [run], options);
@@ -96,8 +92,9 @@ export async function timedTogether(bench: Bench, runs: readonly Run[], options:
     const slice = await calibrate(run, bench.times, options);
     all.push({ run, slice, timed: { count: 0, seconds: 0, cpu: 0 } });
   }
-  for (let i = 0; i < SLICES; i++) {
-    await bench.turn();
+  const { slices } = bench.times;
+  for (let i = 0; i < slices; i++) {
+    if (slices > 1) await bench.turn();
     for (const one of all) one.timed = sum(one.timed, await timedSlice(bench, one.run, one.slice, i));
   }
   return all.map(({ timed }) => timed);
@@ -147,7 +144,7 @@ async function calibrate(run: Run, times: Times, options: TimedOptions): Promise
     if (took < step && 2 * count <= most) count *= 2;
     else if (isWarm((now - begun) / 1000)) break;
   }
-  return unit * Math.max(1, Math.floor(Math.min(most, best * times.measure) / SLICES / unit));
+  return unit * Math.max(1, Math.floor(Math.min(most, best * times.measure) / times.slices / unit));
 }
 
 /** Processor time of this process, in seconds. */

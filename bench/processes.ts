@@ -67,7 +67,7 @@ export class Measurement {
     runtime: Runtime,
     peer: string,
     what: Omit<Case, "workload"> & { readonly workload: string },
-    times: Times,
+    { warmUp, measure, slices }: Times,
     limit: number,
   ) {
     this.#file = contestants[peer]!.file;
@@ -78,7 +78,7 @@ export class Measurement {
       this.#workers.push(worker);
       return worker;
     };
-    this.#clientArgs = (port) => [port, what.workload, what.size, times.warmUp, times.measure].map(String);
+    this.#clientArgs = (port) => [port, what.workload, what.size, warmUp, measure, slices].map(String);
   }
 
   /**

@@ -13,7 +13,14 @@ import { type Case, contestants, others } from "./workloads.ts";
 import type { Runtime } from "../tools/runtimes.ts";
 
 /** How long a check of everybody's contents may take, in seconds. */
-const CHECK_LIMIT = 20, NO_TIME: Times = { warmUp: 0, measure: 0 };
+const CHECK_LIMIT = 20, NO_TIME: Times = { warmUp: 0, measure: 0, slices: 1 };
+
+/**
+ * In how many slices a measurement on one core is taken: a machine that does something else as well is now fast and now half as fast, for seconds at a time, and
+ * like this it is so for everybody who is compared. On two cores the rest between slices would do more harm: then the kernel has to find out anew who had
+ * better run where, which takes it longer than a slice.
+ */
+const SLICES = 10;
 
 /** How many times as good the messenger has to be for one round of somebody else to be enough: he is not the one to compare with. */
 const OUTCLASSED = 10;
@@ -25,7 +32,7 @@ export interface Plan {
   readonly cases: readonly Case[];
   readonly rounds: number;
   /** How long a measurement takes, and its warm-up. */
-  readonly times: Times;
+  readonly times: Omit<Times, "slices">;
   /** How long one measurement may take with all that belongs to it, in seconds. */
   readonly limit: number;
   /** After how many seconds nothing more is measured, nor another round begun that is not likely to end by then. */
@@ -57,77 +64,9 @@ export interface Outcome {
 
 /** Measures according to plan. Where somebody fails he is left out from then on, and everywhere if he hangs, as that takes too long. */
 export async function run(plan: Plan): Promise<Outcome> {
-  const results: Result[] = [], failures: Failure[] = [], hung = new Set<string>();
-  const begun = performance.now(), limit = (plan.deadline ?? Infinity) * 1000;
-  const isLate = (): boolean => performance.now() - begun > limit;
-
-  const takeTurn = async ({ runtime, peer, measurement }: Contest, what: Case, round: number): Promise<boolean> => {
-    note(`round ${round + 1}: ${title(what)}, ${peer} on ${runtime}`);
-    try {
-      const figures = await measurement.takeTurn();
-      if (figures === undefined) return true;
-      const { workload, size, pinned } = what;
-      const result = { peer, runtime, workload, size, ...(pinned ? { pinned } : {}), round, ...figures };
-      results.push(result);
-      if (plan.json !== undefined) appendFileSync(plan.json, `${JSON.stringify(result)}\n`);
-    } catch (error) {
-      failures.push({ runtime, peer, what: title(what), reason: (error as Error).message });
-      if (error instanceof TooLong) hung.add(`${peer} ${runtime}`);
-    }
-    return false;
-  };
-  /** Measures several at one thing, slice by slice in turns. Whether there was time for it. */
-  const measureTogether = async (entrants: readonly Entrant[], what: Case, round: number): Promise<boolean> => {
-    const all = entrants.map((entrant): Contest => {
-      const { runtime, peer } = entrant;
-      return { ...entrant, measurement: new Measurement(runtime, peer, what, plan.times, plan.limit) };
-    });
-    try {
-      for (let left = all; left.length > 0;) {
-        const goOn: Contest[] = [];
-        for (const contest of left) {
-          if (isLate()) return false;
-          if (await takeTurn(contest, what, round)) goOn.push(contest);
-          else await contest.measurement.end();
-        }
-        // Another one begins each time, so that none always follows the same.
-        left = rotated(goOn, 1);
-      }
-      return true;
-    } finally {
-      await Promise.all(all.map(({ measurement }) => measurement.end()));
-    }
-  };
-
-  const outclassed = new Set<string>();
-  const isOutclassed = ({ runtime, peer }: Entrant, what: Case): boolean => {
-    if (!(peer in others) || (ratio(results, { ...what, runtime }, "msgr", peer) ?? 1) < OUTCLASSED) return false;
-    outclassed.add(`${peer} on ${runtime}, ${title(what)}`);
-    return true;
-  };
-  const takesPart = ({ runtime, peer }: Entrant, what: Case): boolean =>
-    contestants[peer]!.workloads.includes(what.workload) && !hung.has(`${peer} ${runtime}`) &&
-    !failures.some((one) => one.runtime === runtime && one.peer === peer && one.what === title(what));
-
-  const entrants = await check(plan, failures), cases = plan.cases.filter(({ pinned }) => !pinned || canPin);
-  const first = plan.json === undefined ? 0 : roundsIn(plan.json);
-  let isCutShort = false;
-  measuring: for (let round = first; round < first + plan.rounds; round++) {
-    const start = performance.now();
-    for (const what of cases) {
-      for (const runtime of plan.runtimes) {
-        const here = entrants.filter((entrant) =>
-          entrant.runtime === runtime && takesPart(entrant, what) && !(round > first && isOutclassed(entrant, what))
-        );
-        isCutShort = !await measureTogether(rotated(here, round), what, round);
-        if (isCutShort) break measuring;
-      }
-    }
-    const end = performance.now();
-    if (end - begun + end - start > limit) break;
-  }
+  const outcome = await new Tournament(plan).run();
   note("");
-  return { results, failures, outclassed: [...outclassed], isCutShort };
+  return outcome;
 }
 
 /** Somebody on a runtime. */
@@ -136,9 +75,101 @@ interface Entrant {
   readonly peer: string;
 }
 
-/** Somebody who is being measured. */
-interface Contest extends Entrant {
-  readonly measurement: Measurement;
+/** A plan that is being carried out. */
+class Tournament {
+  readonly #plan: Plan;
+  readonly #begun = performance.now();
+  readonly #results: Result[] = [];
+  readonly #failures: Failure[] = [];
+  /** Who takes part no more, and where he was measured once only. */
+  readonly #hung = new Set<string>();
+  readonly #outclassed = new Set<string>();
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+  }
+
+  async run(): Promise<Outcome> {
+    const { cases, json, rounds, runtimes } = this.#plan;
+    const entrants = await check(this.#plan, this.#failures);
+    const events = cases.filter(({ pinned }) => !pinned || canPin)
+      .flatMap((what) => runtimes.map((runtime) => ({ what, runtime })));
+    const first = json === undefined ? 0 : roundsIn(json);
+    let isCutShort = false;
+    for (let round = first; round < first + rounds && !isCutShort; round++) {
+      const start = performance.now();
+      for (const { what, runtime } of events) {
+        const here = entrants.filter((entrant) => entrant.runtime === runtime && this.#takesPart(entrant, what));
+        // Each round begins with another one, so that none always follows the same.
+        const field = rotated(here.filter((one) => round === first || !this.#isOutclassed(one, what)), round);
+        isCutShort = !await this.#measure(field, what, round);
+        if (isCutShort) break;
+      }
+      if (this.#isLate(performance.now() - start)) break;
+    }
+    return { results: this.#results, failures: this.#failures, outclassed: [...this.#outclassed], isCutShort };
+  }
+
+  /** Measures several at one thing, who take turns. Whether there was time for it. */
+  async #measure(field: readonly Entrant[], what: Case, round: number): Promise<boolean> {
+    const { limit } = this.#plan, times = { ...this.#plan.times, slices: what.pinned ? SLICES : 1 };
+    const all = field.map((entrant) => {
+      return { entrant, measurement: new Measurement(entrant.runtime, entrant.peer, what, times, limit) };
+    });
+    try {
+      for (let left = all; left.length > 0;) {
+        const goOn: typeof left = [];
+        for (const one of left) {
+          if (this.#isLate()) return false;
+          note(`round ${round + 1}: ${title(what)}, ${one.entrant.peer} on ${one.entrant.runtime}`);
+          if (await this.#takeTurn(one.entrant, one.measurement, what, round)) goOn.push(one);
+          else await one.measurement.end();
+        }
+        left = rotated(goOn, 1);
+      }
+      return true;
+    } finally {
+      await Promise.all(all.map(({ measurement }) => measurement.end()));
+    }
+  }
+
+  /** Whether that was not the last turn. */
+  async #takeTurn(entrant: Entrant, measurement: Measurement, what: Case, round: number): Promise<boolean> {
+    const { runtime, peer } = entrant, { workload, size, pinned } = what, { json } = this.#plan;
+    try {
+      const figures = await measurement.takeTurn();
+      if (figures === undefined) return true;
+      const result = { peer, runtime, workload, size, ...(pinned ? { pinned } : {}), round, ...figures };
+      this.#results.push(result);
+      if (json !== undefined) appendFileSync(json, `${JSON.stringify(result)}\n`);
+    } catch (error) {
+      this.#failures.push({ runtime, peer, what: title(what), reason: (error as Error).message });
+      if (error instanceof TooLong) this.#hung.add(nameOf(entrant));
+    }
+    return false;
+  }
+
+  #takesPart(entrant: Entrant, what: Case): boolean {
+    const { runtime, peer } = entrant;
+    return contestants[peer]!.workloads.includes(what.workload) && !this.#hung.has(nameOf(entrant)) &&
+      !this.#failures.some((one) => one.runtime === runtime && one.peer === peer && one.what === title(what));
+  }
+
+  #isOutclassed(entrant: Entrant, what: Case): boolean {
+    const { runtime, peer } = entrant;
+    if (!(peer in others) || (ratio(this.#results, { ...what, runtime }, "msgr", peer) ?? 1) < OUTCLASSED) return false;
+    this.#outclassed.add(`${nameOf(entrant)}, ${title(what)}`);
+    return true;
+  }
+
+  /** Whether time will be up in so many milliseconds. */
+  #isLate(ahead = 0): boolean {
+    return performance.now() + ahead - this.#begun > (this.#plan.deadline ?? Infinity) * 1000;
+  }
+}
+
+function nameOf({ runtime, peer }: Entrant): string {
+  return `${peer} on ${runtime}`;
 }
 
 /** Everybody who moves messages as they were sent; the others are failures. */

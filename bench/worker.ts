@@ -1,6 +1,6 @@
 /**
  * One of the two processes of a measurement. `worker.ts serve PEER` prints its port and then, for every line on its input, how it is.
- * `worker.ts run PEER PORT WORKLOAD SIZE WARM_UP SECONDS` prints a result; what else it prints is a question to the server, whose answer it expects on its
+ * `worker.ts run PEER PORT WORKLOAD SIZE WARM_UP SECONDS SLICES` prints a result; what else it prints is a question to the server, whose answer it expects on its
  * input, or that it waits for its turn, which it expects to be told of there. Both speak JSON, a line each, and end with their input.
  *
  * @module
@@ -25,8 +25,8 @@ if (role === "serve") {
   say({ port });
 } else {
   const workload = rest[1]!,
-    [port, , size, warmUp, seconds] = rest.map(Number) as [number, number, number, number, number];
-  const times = { warmUp, measure: seconds };
+    [port, , size, warmUp, seconds, slices] = rest.map(Number) as [number, number, number, number, number, number];
+  const times = { warmUp, measure: seconds, slices };
   const bench: Bench = {
     name: name!,
     peer,
