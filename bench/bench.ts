@@ -94,6 +94,7 @@ export async function timedTogether(bench: Bench, runs: readonly Run[], options:
   }
   const { slices } = bench.times;
   for (let i = 0; i < slices; i++) {
+    // What is timed in one piece goes on while it is warm.
     if (slices > 1) await bench.turn();
     for (const one of all) one.timed = sum(one.timed, await timedSlice(bench, one.run, one.slice, i));
   }

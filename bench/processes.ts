@@ -44,11 +44,15 @@ export async function measure(...what: ConstructorParameters<typeof Measurement>
   }
 }
 
+/** A case, or the check. */
+type Measured = Omit<Case, "workload"> & { readonly workload: string };
+
 /** A measurement that takes turns with others. Whenever it is not its turn, its processes wait. */
 export class Measurement {
-  readonly #start: (...args: string[]) => WorkerProcess;
-  readonly #clientArgs: (port: number) => string[];
+  readonly #runtime: Runtime;
   readonly #file: string;
+  readonly #what: Measured;
+  readonly #times: Times;
   readonly #limit: number;
   readonly #workers: WorkerProcess[] = [];
   #server: WorkerProcess | undefined;
@@ -63,22 +67,13 @@ export class Measurement {
    * @param times How long the measurement and its warm-up should take.
    * @param limit After how many seconds of its own time it is given up.
    */
-  constructor(
-    runtime: Runtime,
-    peer: string,
-    what: Omit<Case, "workload"> & { readonly workload: string },
-    { warmUp, measure, slices }: Times,
-    limit: number,
-  ) {
+  constructor(runtime: Runtime, peer: string, what: Measured, times: Times, limit: number) {
+    this.#runtime = runtime;
     this.#file = contestants[peer]!.file;
+    this.#what = what;
+    this.#times = times;
     this.#limit = limit;
     this.#left = limit * 1000;
-    this.#start = (...args) => {
-      const worker = new WorkerProcess(runtime, args, what.pinned === true);
-      this.#workers.push(worker);
-      return worker;
-    };
-    this.#clientArgs = (port) => [port, what.workload, what.size, warmUp, measure, slices].map(String);
   }
 
   /**
@@ -108,7 +103,9 @@ export class Measurement {
     let client = this.#client;
     if (client === undefined) {
       const { port } = await soon(server.line());
-      client = this.#client = this.#start("run", this.#file, ...this.#clientArgs(port!));
+      const { workload, size } = this.#what, { warmUp, measure, slices } = this.#times;
+      const args = [port, workload, size, warmUp, measure, slices].map(String);
+      client = this.#client = this.#start("run", this.#file, ...args);
     } else {
       client.write("your turn");
     }
@@ -118,6 +115,12 @@ export class Measurement {
       server.write(question);
       client.write(await soon(server.line()));
     }
+  }
+
+  #start(...args: string[]): WorkerProcess {
+    const worker = new WorkerProcess(this.#runtime, args, this.#what.pinned === true);
+    this.#workers.push(worker);
+    return worker;
   }
 
   /** Ends its processes. What is still running when the next measurement begins would spoil it. */

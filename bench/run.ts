@@ -125,6 +125,7 @@ class Tournament {
           if (await this.#takeTurn(one.entrant, one.measurement, what, round)) goOn.push(one);
           else await one.measurement.end();
         }
+        // Another one begins each time.
         left = rotated(goOn, 1);
       }
       return true;
